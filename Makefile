@@ -1,0 +1,32 @@
+# make demo and make test are all one needs; both set up what is missing.
+PY := .venv/bin/python
+export BACKEND ?= asterisk
+
+.PHONY: help setup demo run test check bench clean
+
+help:           ## list the targets
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+
+setup:          ## install everything a fresh machine needs (safe to repeat)
+	@scripts/setup
+
+demo: setup     ## the main job end to end, on real SIP and audio
+	@$(PY) -m callcore.lab.demo
+
+run: setup      ## serve in the foreground
+	@.venv/bin/callcore serve
+
+test: setup     ## all tests
+	@$(PY) -m pytest $(ARGS)
+
+check: setup    ## format, lint, types
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+
+bench: setup    ## the numbers, as JSON in the last line
+	@.venv/bin/callcore bench calls --json
+
+clean:          ## remove what set-up and running made inside this directory (not recordings in var/)
+	rm -rf .venv .setup build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,3 @@
+"""callcore: the brain of a call centre beside Asterisk."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Commands of the `callcore` program, one file per group."""
