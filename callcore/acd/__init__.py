@@ -1,0 +1,1 @@
+"""The distributor: which agent is offered which contact, and when."""

@@ -1,0 +1,215 @@
+"""What the distributor is told (past tense) and what it decides (imperative).
+
+The distributor knows contacts, agents and queues, never channels: `call/switch.py` translates.
+Offers are identified by (contact, agent); a late answer to a withdrawn offer is an event like any
+other and is ignored with a reason.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from callcore.directory import Agent, Queue
+from callcore.types import AgentId, CallId, QueueId
+
+ContactId = CallId
+
+
+class OfferResult(StrEnum):
+    """How an offer that was not answered ended, as the phone tells it."""
+
+    NO_ANSWER = "no_answer"
+    BUSY = "busy"
+    REJECTED = "rejected"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+class AcdEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """Base of what the distributor is told."""
+
+
+class Configured(AcdEvent, frozen=True, kw_only=True):
+    """Queues, members and agents as they are now; waiting contacts and sessions stay."""
+
+    queues: dict[QueueId, Queue]
+    agents: dict[AgentId, Agent]
+
+
+class LoggedIn(AcdEvent, frozen=True, kw_only=True):
+    agent: AgentId
+    reachable: bool = True
+    ready: bool = True
+
+
+class LoggedOut(AcdEvent, frozen=True, kw_only=True):
+    """The session ends; a contact in progress goes on, nothing more is offered."""
+
+    agent: AgentId
+
+
+class Paused(AcdEvent, frozen=True, kw_only=True):
+    agent: AgentId
+    reason: str
+
+
+class Ready(AcdEvent, frozen=True, kw_only=True):
+    """Ends a pause; in wrap-up it ends the wrap-up."""
+
+    agent: AgentId
+
+
+class ReachableChanged(AcdEvent, frozen=True, kw_only=True):
+    agent: AgentId
+    reachable: bool
+
+
+class BusyChanged(AcdEvent, frozen=True, kw_only=True):
+    """The agent's phone is on a call outside the distributor (internal, outbound, consult)."""
+
+    agent: AgentId
+    busy: bool
+
+
+class ContactQueued(AcdEvent, frozen=True, kw_only=True):
+    contact: ContactId
+    queue: QueueId
+    #: Since when it waits (earlier than now after a restart or a transfer that kept its place).
+    since: float | None = None
+    #: Higher is served first.
+    priority: int = 0
+    #: Needed skills with their minimum levels.
+    skills: dict[str, int] = {}
+
+
+class ContactLeft(AcdEvent, frozen=True, kw_only=True):
+    """The caller hung up, or was taken out of the queue, before an agent was connected."""
+
+    contact: ContactId
+    abandoned: bool = True
+
+
+class OfferAnswered(AcdEvent, frozen=True, kw_only=True):
+    contact: ContactId
+    agent: AgentId
+
+
+class OfferFailed(AcdEvent, frozen=True, kw_only=True):
+    contact: ContactId
+    agent: AgentId
+    result: OfferResult
+
+
+class ContactAssigned(AcdEvent, frozen=True, kw_only=True):
+    """A contact reached an agent without an offer (attended transfer, recovery)."""
+
+    contact: ContactId
+    agent: AgentId
+    queue: QueueId = ""
+
+
+class HoldChanged(AcdEvent, frozen=True, kw_only=True):
+    contact: ContactId
+    agent: AgentId
+    on_hold: bool
+
+
+class ContactReleased(AcdEvent, frozen=True, kw_only=True):
+    """The agent's part in a contact ended: wrap-up begins (or idle, where a queue has none)."""
+
+    contact: ContactId
+    agent: AgentId
+
+
+AnyAcdEvent = (
+    Configured
+    | LoggedIn
+    | LoggedOut
+    | Paused
+    | Ready
+    | ReachableChanged
+    | BusyChanged
+    | ContactQueued
+    | ContactLeft
+    | OfferAnswered
+    | OfferFailed
+    | ContactAssigned
+    | HoldChanged
+    | ContactReleased
+)
+
+
+class AcdAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+    """Base of what the distributor decides."""
+
+
+class WithdrawReason(StrEnum):
+    ANSWERED_ELSEWHERE = "answered_elsewhere"
+    NO_ANSWER = "no_answer"
+    CONTACT_LEFT = "contact_left"
+    AGENT_GONE = "agent_gone"
+
+
+class Offer(AcdAction, frozen=True, kw_only=True):
+    """Ring this agent for this contact; `waited` seconds so far."""
+
+    contact: ContactId
+    agent: AgentId
+    queue: QueueId
+    waited: float = 0.0
+    #: Codes of the rules that chose this agent.
+    reasons: tuple[str, ...] = ()
+
+
+class Withdraw(AcdAction, frozen=True, kw_only=True):
+    """Stop ringing this agent for this contact."""
+
+    contact: ContactId
+    agent: AgentId
+    queue: QueueId
+    reason: WithdrawReason
+
+
+class OverflowReason(StrEnum):
+    QUEUE_FULL = "queue_full"
+    MAX_WAIT = "max_wait"
+    NO_SUCH_QUEUE = "no_such_queue"
+
+
+class Overflow(AcdAction, frozen=True, kw_only=True):
+    """The contact left the queue: its overflow node takes over."""
+
+    contact: ContactId
+    queue: QueueId
+    reason: OverflowReason
+
+
+class AgentChanged(AcdAction, frozen=True, kw_only=True):
+    """An agent's status or state changed; for records, monitors and the API.
+
+    `state` is one of logged_out, idle, offered, talking, on_hold, wrapping_up, paused, busy,
+    unreachable; `before` the one it replaced.
+    """
+
+    agent: AgentId
+    state: str
+    before: str
+    #: Pause reason, or why it changed.
+    reason: str = ""
+    contact: ContactId = ""
+    queue: QueueId = ""
+    #: When a timed state (wrap-up) ends by itself.
+    until: float | None = None
+
+
+class WrapUpEnded(AcdAction, frozen=True, kw_only=True):
+    """The wrap-up that belongs to a contact is over: its record can be closed."""
+
+    contact: ContactId
+    agent: AgentId
+    seconds: float
+
+
+AnyAcdAction = Offer | Withdraw | Overflow | AgentChanged | WrapUpEnded

@@ -1,0 +1,1 @@
+"""The life of a call: pure rules, no clock, socket or database."""

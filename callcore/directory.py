@@ -1,0 +1,194 @@
+"""What a site has configured: phones, trunks, agents, queues and number routes.
+
+Frozen values, read from callcore.toml and var/directory.json by `config.py` and handed to the pure
+machines as one `Directory`. Secrets (SIP passwords, PIN hashes) never reach the machines' logs:
+their `repr` is masked.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from callcore.types import DEFAULT_TENANT, AgentId, PhoneId, QueueId, Reach, TreeId, TrunkId
+
+
+class Transport(StrEnum):
+    UDP = "udp"
+    TCP = "tcp"
+    TLS = "tls"
+
+
+class Dtmf(StrEnum):
+    """How keys travel: `rfc4733` ignores tones in the audio, `inband` listens for them."""
+
+    RFC4733 = "rfc4733"
+    INFO = "info"
+    INBAND = "inband"
+    AUTO = "auto"
+
+
+class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What every configured thing carries."""
+
+    id: str
+    tenant: str = DEFAULT_TENANT
+
+
+CODECS = ("ulaw", "alaw", "g722", "opus")
+
+
+class Phone(Entity, frozen=True, kw_only=True):
+    """A desk phone. With `host` it is reached at that address, else it registers (digest)."""
+
+    id: PhoneId
+    #: SIP password; empty for a phone at a static address without authentication.
+    secret: str = ""
+    #: ``address`` or ``address:port`` of a phone that does not register.
+    host: str = ""
+    transport: Transport = Transport.UDP
+    srtp: bool = False
+    codecs: tuple[str, ...] = CODECS
+    dtmf: Dtmf = Dtmf.RFC4733
+    #: The phone is behind NAT: answer to where packets come from, keep the media symmetric.
+    nat: bool = False
+
+    def __repr__(self) -> str:
+        return f"Phone(id={self.id!r})"
+
+
+class Trunk(Entity, frozen=True, kw_only=True):
+    """A SIP trunk: registering with user and password, or known by its address."""
+
+    id: TrunkId
+    host: str
+    port: int = 5060
+    #: User and password: callcore registers with the provider and authenticates calls.
+    user: str = ""
+    secret: str = ""
+    #: Register with the provider (needs `user`); else calls are known by the address alone.
+    register: bool = False
+    #: Further source addresses or networks the provider calls from.
+    match: tuple[str, ...] = ()
+    transport: Transport = Transport.UDP
+    srtp: bool = False
+    codecs: tuple[str, ...] = CODECS
+    dtmf: Dtmf = Dtmf.RFC4733
+    nat: bool = False
+    #: Seconds between OPTIONS pings; 0: none.
+    qualify_seconds: int = 60
+    #: Calls at once in both directions; 0: no limit.
+    max_channels: int = 0
+    #: Caller number presented on outbound calls.
+    caller_number: str = ""
+
+    def __repr__(self) -> str:
+        return f"Trunk(id={self.id!r}, host={self.host!r})"
+
+
+class Agent(Entity, frozen=True, kw_only=True):
+    """A person who answers contacts. Which phone they sit at is part of the session."""
+
+    id: AgentId
+    name: str = ""
+    #: argon2 hash of the PIN typed at a phone to log in; empty: no login by phone.
+    pin_hash: str = ""
+    #: Phone used when a login names none.
+    phone: PhoneId = ""
+    reach: Reach = Reach.RING
+    skills: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"Agent(id={self.id!r}, name={self.name!r})"
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """An agent's place in a queue; a lower penalty is offered first."""
+
+    agent: AgentId
+    penalty: int = 0
+
+
+class RecordFrom(StrEnum):
+    """When recording starts; `off` leaves a reason in the call record instead."""
+
+    BRIDGED = "bridged"
+    ANSWERED = "answered"
+    OFF = "off"
+
+
+class Queue(Entity, frozen=True, kw_only=True):
+    """A queue: who serves it, how, and what happens when nobody does. Times in seconds."""
+
+    id: QueueId
+    name: str = ""
+    strategy: str = "longest_idle"
+    members: tuple[Member, ...] = ()
+    #: How long one agent's phone rings before the next is offered.
+    ring_seconds: float = 15.0
+    wrap_up_seconds: float = 0.0
+    #: Unanswered offers in a row after which an agent is paused (RONA); 0: never.
+    rona_limit: int = 0
+    #: Pause before an agent who did not answer is offered the next contact.
+    retry_seconds: float = 5.0
+    max_wait_seconds: float = 0.0
+    max_size: int = 0
+    #: Tree and node (``tree`` or ``tree/node``) of callers who overflow when the IVR gave none.
+    overflow: str = ""
+    music: str = "default"
+    record: RecordFrom = RecordFrom.BRIDGED
+    #: Prompt played to the agent alone before the bridge (``prompt:`` or ``text:``); empty: none.
+    #: ``{queue}`` and ``{wait}`` are replaced.
+    agent_announcement: str = ""
+    #: Answered within so many seconds counts for the service level.
+    service_level_seconds: float = 20.0
+    #: Abandons before this many seconds are counted apart.
+    short_abandon_seconds: float = 5.0
+    language: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which tree or queue answers a dialled number.
+
+    `pattern` is Asterisk's: digits, ``X`` 0–9, ``Z`` 1–9, ``N`` 2–9, ``[1-5]``, ``.`` one or more,
+    ``!`` zero or more. The longest fixed prefix wins; then the more specific class; then file order.
+    """
+
+    pattern: str
+    tree: TreeId = ""
+    queue: QueueId = ""
+
+
+class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Which trunk carries a number dialled from a phone or by a transfer."""
+
+    pattern: str
+    trunk: TrunkId
+    #: Digits removed from the front, and put before, when the number goes out.
+    strip: int = 0
+    prefix: str = ""
+
+
+class FeatureCodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Codes an agent dials at a phone."""
+
+    login: str = "*11"
+    logout: str = "*12"
+    pause: str = "*13"
+    ready: str = "*14"
+    #: Dial in and stay connected: the nailed-up line.
+    nailed_up: str = "*15"
+
+
+class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything configured, by id."""
+
+    phones: dict[PhoneId, Phone] = {}
+    trunks: dict[TrunkId, Trunk] = {}
+    agents: dict[AgentId, Agent] = {}
+    queues: dict[QueueId, Queue] = {}
+    routes: tuple[Route, ...] = ()
+    outbound: tuple[Outbound, ...] = ()
+    feature_codes: FeatureCodes = FeatureCodes()
+    language: str = "en"

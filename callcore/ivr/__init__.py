@@ -1,0 +1,1 @@
+"""IVR trees: what a caller hears and presses before an agent answers."""
