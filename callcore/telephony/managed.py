@@ -228,7 +228,14 @@ async def launch(
     console = paths.log / "console.log"
     command = program.command("-f", "-C", str(paths.config))
     if user is not None:
-        drop = ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--init-groups"]
+        drop = [
+            "setpriv",
+            "--reuid",
+            str(user.pw_uid),
+            "--regid",
+            str(user.pw_gid),
+            "--init-groups",
+        ]
         command = [*drop, "--", *command]
     shell = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", LAUNCH, "launch", str(console), *command,

@@ -67,7 +67,9 @@ def check_settings(settings: AsteriskSettings) -> None:
             ipaddress.ip_network(network)
         except ValueError as exc:
             raise ConfigError(f"asterisk.sip.local_networks: {exc}") from exc
-    ports = {f: getattr(sip, f) for f in ("udp_port", "tcp_port", "tls_port", "rtp_start", "rtp_end")}
+    ports = {
+        f: getattr(sip, f) for f in ("udp_port", "tcp_port", "tls_port", "rtp_start", "rtp_end")
+    }
     ports |= {"ari_port": settings.ari_port, "ami_port": settings.ami_port}
     for name, port in ports.items():
         if not 0 <= port <= 65535:

@@ -1,0 +1,78 @@
+"""`callcore asterisk`: start, stop and look at the Asterisk that callcore manages."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tomllib
+from pathlib import Path
+
+import msgspec
+import typer
+
+from callcore.errors import ConfigError
+from callcore.telephony import managed
+from callcore.telephony.render import AsteriskPaths, AsteriskSettings
+
+app = typer.Typer(help="The Asterisk that callcore manages.", no_args_is_help=True)
+
+VAR = typer.Option(Path("var"), "--var", help="Directory everything is written under.")
+CONFIG = typer.Option(Path("callcore.toml"), "--config", help="Settings file.")
+JSON = typer.Option(False, "--json", help="Print JSON.")
+
+
+@app.command()
+def start(var: Path = VAR, config: Path = CONFIG, as_json: bool = JSON) -> None:
+    """Start Asterisk in a session of its own; an already running one is left as it is."""
+    asterisk = asyncio.run(managed.start(AsteriskPaths.under(var), load_settings(config)))
+    told = {
+        "running": True,
+        "adopted": asterisk.adopted,
+        "pid": asterisk.pid,
+        "version": asterisk.program.version,
+        "ari_url": asterisk.ari_url,
+        "config": str(asterisk.paths.config),
+    }
+    verb = "was running already" if asterisk.adopted else "started"
+    show(
+        told, as_json, f"{asterisk.program.version} {verb}: pid {asterisk.pid}, {asterisk.ari_url}"
+    )
+
+
+@app.command()
+def stop(var: Path = VAR, as_json: bool = JSON) -> None:
+    """Stop Asterisk; calls in progress end."""
+    stopped = asyncio.run(managed.stop(AsteriskPaths.under(var)))
+    show({"stopped": stopped}, as_json, "stopped" if stopped else "Asterisk was not running")
+
+
+@app.command()
+def status(var: Path = VAR, as_json: bool = JSON) -> None:
+    """Say whether Asterisk runs; exit status 0: it does and answers, 3: not running, 4: no answer."""
+    now = asyncio.run(managed.status(AsteriskPaths.under(var)))
+    if now.running:
+        state = "answering" if now.responding else "NOT answering"
+        text = f"running: pid {now.pid}, user {now.user}, {state}, {now.config}"
+    else:
+        text = "not running"
+    show(msgspec.to_builtins(now), as_json, text)
+    if not now.responding:
+        sys.exit(4 if now.running else 3)
+
+
+def show(told: dict[str, object], as_json: bool, text: str) -> None:
+    typer.echo(msgspec.json.encode(told).decode() if as_json else text)
+
+
+def load_settings(path: Path) -> AsteriskSettings:
+    """The `[asterisk]` table of callcore.toml."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return AsteriskSettings()
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(str(exc), file=str(path)) from exc
+    try:
+        return msgspec.convert(tables.get("asterisk", {}), AsteriskSettings)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(f"[asterisk]: {exc}", file=str(path)) from exc

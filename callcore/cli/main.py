@@ -1,0 +1,70 @@
+"""The `callcore` program: gathers one command or group of commands from each file beside it."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+
+import callcore
+from callcore import cli
+from callcore.errors import CallcoreError
+
+#: Files beside this one that are not commands.
+NOT_COMMANDS = frozenset({"main", "common"})
+
+
+def build() -> typer.Typer:
+    """The whole program.
+
+    A module of `callcore.cli` brings either `app` (a group, named like the module) or `command` (one
+    command, named like the module); an underscore in the name becomes a hyphen.
+    """
+    root = typer.Typer(
+        help="Call centre beside Asterisk.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.callback()(options)
+    for found in pkgutil.iter_modules(cli.__path__):
+        if found.name in NOT_COMMANDS:
+            continue
+        module = importlib.import_module(f"{cli.__name__}.{found.name}")
+        name = found.name.replace("_", "-")
+        if hasattr(module, "app"):
+            root.add_typer(module.app, name=name)
+        else:
+            root.command(name)(module.command)
+    return root
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"callcore {callcore.__version__}")
+        raise typer.Exit
+
+
+def options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version.", callback=show_version, is_eager=True
+    ),
+) -> None:
+    """Call centre beside Asterisk."""
+
+
+def main() -> None:
+    """Run the program; an error that callcore raises on purpose is one line on stderr."""
+    try:
+        build()()
+    except CallcoreError as exc:
+        print(f"callcore: {exc}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
