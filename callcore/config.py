@@ -1,0 +1,355 @@
+"""Settings from callcore.toml and the environment: read once, checked before anything starts."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from callcore.directory import (
+    Agent,
+    Directory,
+    FeatureCodes,
+    Outbound,
+    Phone,
+    Queue,
+    Route,
+    Trunk,
+)
+from callcore.directory_check import Places, check_directory, check_id
+from callcore.directory_file import DirectoryFile, merge
+from callcore.errors import ConfigError
+from callcore.toml_source import KeyPath, TomlSource, convert, read_struct
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+PortOrOff = Annotated[int, msgspec.Meta(ge=0, le=65535, description="0: off")]
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+T = TypeVar("T", bound=msgspec.Struct)
+
+LOOPBACK = ("127.", "::1", "localhost")
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """One table of callcore.toml whose keys can also come from the environment."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class AsteriskSettings(Section, frozen=True, kw_only=True):
+    """Which Asterisk. The user names, passwords and addresses are for ``existing`` only:
+    a managed one gets random passwords on loopback, kept below var/asterisk."""
+
+    mode: Literal["managed", "existing"] = "managed"
+    #: Name of this node; part of every id in the records.
+    node: str = "asterisk"
+    #: The Stasis application the dialplan hands channels to.
+    app: str = "callcore"
+    ari_url: str = "http://127.0.0.1:8088"
+    ari_user: str = "callcore"
+    ari_password: str = ""
+    ari_password_file: str = ""
+    ami_host: str = "127.0.0.1"
+    ami_port: Port = 5038
+    ami_user: str = "callcore"
+    ami_password: str = ""
+    ami_password_file: str = ""
+    #: Where a foreign Asterisk sees callcore's prompts and recordings, when paths differ there.
+    remote_prompts: str = ""
+    remote_recordings: str = ""
+
+
+class SipSettings(Section, frozen=True, kw_only=True):
+    """Where a managed Asterisk listens for phones and trunks. Port 0: that transport is off."""
+
+    bind: str = "127.0.0.1"
+    udp_port: PortOrOff = 5060
+    tcp_port: PortOrOff = 5060
+    tls_port: PortOrOff = 0
+    tls_certificate: str = ""
+    tls_key: str = ""
+    rtp_start: Port = 10000
+    rtp_end: Port = 20000
+    #: Address phones and trunks outside reach us at, when we sit behind NAT.
+    external_address: str = ""
+    #: Networks that are on our side of the NAT.
+    local_networks: tuple[str, ...] = ()
+
+
+class ApiSettings(Section, frozen=True, kw_only=True):
+    bind: str = "127.0.0.1"
+    port: Port = 8080
+    #: File with the bearer token; empty: made at first run in var/api-token.
+    token_file: str = ""
+
+
+class StoreSettings(Section, frozen=True, kw_only=True):
+    """`url` empty: SQLite in var/callcore.db."""
+
+    url: str = ""
+
+
+class JournalSettings(Section, frozen=True, kw_only=True):
+    #: Written at once, forced to disk at most this much later.
+    sync_seconds: Seconds = 0.2
+    snapshot_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60.0
+    #: Segments older than this and covered by a snapshot are removed.
+    keep_hours: Seconds = 24.0
+
+
+class PathSettings(Section, frozen=True, kw_only=True):
+    """Relative paths start where callcore.toml is. `prompts` empty: var/prompts."""
+
+    var: Path = Path("var")
+    site: Path = Path()
+    ivr: Path = Path("ivr")
+    prompts: Path = Path()
+
+
+class RecordingSettings(Section, frozen=True, kw_only=True):
+    format: Literal["flac", "opus"] = "flac"
+    #: 0: kept until someone removes them.
+    keep_days: Seconds = 0.0
+
+
+class LanguageSettings(Section, frozen=True, kw_only=True):
+    default: str = "en"
+
+
+class LogSettings(Section, frozen=True, kw_only=True):
+    #: ``auto``: console lines on a terminal, JSON otherwise.
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a person has configured, checked. Paths are absolute."""
+
+    file: str
+    asterisk: AsteriskSettings
+    sip: SipSettings
+    api: ApiSettings
+    store: StoreSettings
+    journal: JournalSettings
+    paths: PathSettings
+    recording: RecordingSettings
+    language: LanguageSettings
+    log: LogSettings
+    #: callcore.toml and var/directory.json together.
+    directory: Directory
+    #: Where each entity was written ("phones.desk1" → "callcore.toml:12").
+    places: Places
+    #: callcore.toml alone.
+    configured: Directory
+    configured_places: Places
+
+    @property
+    def directory_file(self) -> Path:
+        return self.paths.var / "directory.json"
+
+    @property
+    def token_file(self) -> Path:
+        return Path(self.api.token_file) if self.api.token_file else self.paths.var / "api-token"
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "asterisk": AsteriskSettings,
+    "sip": SipSettings,
+    "api": ApiSettings,
+    "store": StoreSettings,
+    "journal": JournalSettings,
+    "paths": PathSettings,
+    "recording": RecordingSettings,
+    "language": LanguageSettings,
+    "log": LogSettings,
+}
+ENTITIES = ("phones", "trunks", "agents", "queues")
+TOP_LEVEL = (*SECTIONS, *ENTITIES, "routes", "outbound", "feature_codes")
+
+
+def find_settings_file(env: Mapping[str, str]) -> Path:
+    """callcore.toml of this directory, or what CALLCORE_CONFIG names."""
+    return Path(env.get("CALLCORE_CONFIG") or "callcore.toml")
+
+
+def load_settings(path: Path, env: Mapping[str, str] | None = None) -> Settings:
+    """Read and check everything; a `ConfigError` names file, line, key and what was expected.
+
+    A missing callcore.toml is an empty one: every setting has a default. Run-time additions of
+    ``var/directory.json`` are merged in.
+    """
+    settings = load_file_only(path, os.environ if env is None else env)
+    additions = DirectoryFile.read(settings.directory_file)
+    directory, places = merge(settings.directory, settings.places, additions)
+    check_directory(directory, places)
+    return msgspec.structs.replace(settings, directory=directory, places=places)
+
+
+def load_file_only(path: Path, env: Mapping[str, str]) -> Settings:
+    """Like `load_settings`, without run-time additions and references between entities."""
+    source = TomlSource.read(path) if path.exists() else TomlSource(str(path), "")
+    for key in source.table:
+        if key not in TOP_LEVEL:
+            raise source.unknown((key,), TOP_LEVEL)
+    given = {name: _section(source, name, kind, env) for name, kind in SECTIONS.items()}
+    sections: dict[str, Any] = _resolve(source, path.absolute().parent, given)
+    directory, places = _directory(source, sections["language"])
+    return Settings(
+        file=str(path),
+        directory=directory,
+        places=places,
+        configured=directory,
+        configured_places=places,
+        **sections,
+    )
+
+
+def _section(source: TomlSource, name: str, kind: type[T], env: Mapping[str, str]) -> T:
+    section = read_struct(source, (name,), source.table.get(name, {}), kind)
+    prefix = f"CALLCORE_{name.upper()}_"
+    fields = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    from_env = TomlSource("environment", "")
+    changes: dict[str, object] = {}
+    for variable in sorted(v for v in env if v.startswith(prefix)):
+        key = variable.removeprefix(prefix).lower()
+        if key not in fields:
+            raise from_env.unknown((variable,), (prefix + f.upper() for f in fields))
+        value = _plain_value(env[variable], fields[key])
+        changes[key] = convert(from_env, (variable,), value, fields[key])
+    return msgspec.structs.replace(section, **changes)
+
+
+def _plain_value(text: str, kind: Any) -> object:
+    """A variable's text as TOML would read it, unless the setting is a text itself."""
+    if kind in (str, Path) or not text:
+        return text
+    try:
+        return tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _resolve(source: TomlSource, base: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Absolute paths, password files read, and what only makes sense together checked."""
+    paths = given["paths"]
+    var = base / paths.var
+    given["paths"] = PathSettings(
+        var=var,
+        site=(base / paths.site).resolve(),
+        ivr=base / paths.ivr,
+        prompts=var / "prompts" if paths.prompts == Path() else base / paths.prompts,
+    )
+    if not given["store"].url:
+        given["store"] = StoreSettings(url=f"sqlite+aiosqlite:///{var / 'callcore.db'}")
+    given["asterisk"] = _with_passwords(source, base, given["asterisk"])
+    _check_sip(source, given["sip"])
+    _check_api(source, given["api"])
+    if given["api"].token_file:
+        token_file = str(base / given["api"].token_file)
+        given["api"] = msgspec.structs.replace(given["api"], token_file=token_file)
+    return given
+
+
+def _with_passwords(source: TomlSource, base: Path, asterisk: AsteriskSettings) -> AsteriskSettings:
+    changes = {}
+    for which in ("ari", "ami"):
+        key = f"{which}_password"
+        name = getattr(asterisk, f"{key}_file")
+        if name:
+            changes[key] = _read_secret(source, ("asterisk", f"{key}_file"), base / name)
+        elif asterisk.mode == "existing" and not getattr(asterisk, key):
+            expected = f"a password, or {key}_file, as mode is existing"
+            raise source.error(("asterisk", key), "", expected)
+    if asterisk.mode == "existing" and not asterisk.ari_url.startswith(("http://", "https://")):
+        raise source.error(("asterisk", "ari_url"), asterisk.ari_url, "an http:// or https:// URL")
+    return msgspec.structs.replace(asterisk, **changes)
+
+
+def _read_secret(source: TomlSource, path: KeyPath, file: Path) -> str:
+    try:
+        secret = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(
+            f"{path[0]}.{path[1]}: cannot read {file}: {exc}",
+            file=source.file,
+            line=source.line(path),
+        ) from exc
+    if not secret:
+        raise source.error(path, str(file), "a file with the password in its first line")
+    return secret
+
+
+def _check_sip(source: TomlSource, sip: SipSettings) -> None:
+    if sip.rtp_end <= sip.rtp_start:
+        raise source.error(("sip", "rtp_end"), sip.rtp_end, f"a port above {sip.rtp_start}")
+    if not (sip.udp_port or sip.tcp_port or sip.tls_port):
+        raise source.error(("sip", "udp_port"), 0, "at least one transport with a port")
+    if sip.tls_port and not (sip.tls_certificate and sip.tls_key):
+        raise source.error(("sip", "tls_port"), sip.tls_port, "tls_certificate and tls_key with it")
+
+
+def _check_api(source: TomlSource, api: ApiSettings) -> None:
+    if not is_loopback(api.bind) and not api.token_file:
+        expected = "token_file to be set when the API is not on loopback"
+        raise source.error(("api", "bind"), api.bind, expected)
+
+
+def is_loopback(address: str) -> bool:
+    return address.startswith(LOOPBACK)
+
+
+def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Directory, Places]:
+    places: Places = {}
+    tables: dict[str, dict[str, Any]] = {}
+    kinds: dict[str, type[Any]] = {
+        "phones": Phone, "trunks": Trunk, "agents": Agent, "queues": Queue,
+    }  # fmt: skip
+    for section, kind in kinds.items():
+        entities = source.table.get(section, {})
+        if not isinstance(entities, dict):
+            raise source.error((section,), entities, f"tables named [{section}.ID]")
+        tables[section] = {}
+        for name, table in entities.items():
+            path = (section, name)
+            check_id(name, source.place(path), f"{section}.{name}")
+            tables[section][name] = _entity(source, path, table, kind)
+            places[f"{section}.{name}"] = source.place(path)
+    places["feature_codes"] = source.place(("feature_codes",))
+    directory = Directory(
+        **tables,
+        routes=_list_of(source, "routes", Route, places),
+        outbound=_list_of(source, "outbound", Outbound, places),
+        feature_codes=read_struct(
+            source, ("feature_codes",), source.table.get("feature_codes", {}), FeatureCodes
+        ),
+        language=language.default,
+    )
+    return directory, places
+
+
+def _entity(source: TomlSource, path: KeyPath, table: Any, kind: type[Any]) -> Any:
+    if kind is Agent and isinstance(table, dict) and "pin" in table:
+        expected = "pin_hash instead: `callcore agent pin-hash` makes one from a PIN"
+        raise source.error((*path, "pin"), "", expected)
+    if kind is Queue and isinstance(table, dict) and isinstance(table.get("members"), list):
+        members = [{"agent": m} if isinstance(m, str) else m for m in table["members"]]
+        table = {**table, "members": members}
+    entity = read_struct(source, path, table, kind, id=path[-1])
+    for field in msgspec.structs.fields(kind):
+        value = getattr(entity, field.name)
+        if isinstance(value, int | float) and value < 0:
+            raise source.error((*path, field.name), value, "0 or more")
+    return entity
+
+
+def _list_of(source: TomlSource, name: str, kind: type[T], places: Places) -> tuple[T, ...]:
+    tables = source.table.get(name, [])
+    if not isinstance(tables, list):
+        raise source.error((name,), tables, f"tables named [[{name}]]")
+    for index in range(len(tables)):
+        places[f"{name}.{index}"] = source.place((name, index))
+    return tuple(read_struct(source, (name, i), t, kind) for i, t in enumerate(tables))

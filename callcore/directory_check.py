@@ -1,0 +1,165 @@
+"""Checks a whole directory: ids, references between entities, number patterns, feature codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from callcore.directory import CODECS, Directory, Outbound, Queue, Route
+from callcore.errors import ConfigError
+
+#: "phones.desk1" → "callcore.toml:12"
+Places = dict[str, str]
+
+ID = re.compile(r"[a-z0-9_-]{1,40}")
+PATTERN = re.compile(r"\+?(?:[0-9*#XZN]|\[[0-9*#](?:-?[0-9*#])*\])*[.!]?")
+FEATURE_CODE = re.compile(r"[0-9*#]{1,8}")
+STRATEGIES = ("longest_idle", "ring_all")
+# An address, an address with a port, or a host name: nothing that could end a line of pjsip.conf.
+HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+PLAIN_TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
+NETWORK = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9.]{1,15})?|[A-Za-z0-9._-]+")
+
+
+def fault(place: str, message: str) -> ConfigError:
+    """A ConfigError at a place written as ``file:line``."""
+    file, _, line = place.rpartition(":")
+    if file and line.isdigit():
+        return ConfigError(message, file=file, line=int(line))
+    return ConfigError(message, file=place)
+
+
+def check_id(name: str, place: str, key: str) -> None:
+    if not ID.fullmatch(name):
+        expected = "an id of 1 to 40 of a-z 0-9 _ -"
+        raise fault(place, f"{key[:80]!r}: expected {expected}")
+
+
+def check_directory(directory: Directory, places: Places) -> None:
+    """Raises `ConfigError` for the first thing that does not fit."""
+    for section in ("phones", "trunks", "agents", "queues"):
+        for name in getattr(directory, section):
+            check_id(name, places.get(f"{section}.{name}", ""), f"{section}.{name}")
+    _check_phones_and_trunks(directory, places)
+    for agent in directory.agents.values():
+        if agent.phone:
+            _known(agent.phone, directory.phones, "phone", f"agents.{agent.id}", "phone", places)
+    for queue in directory.queues.values():
+        _check_queue(queue, directory, places)
+    for index, route in enumerate(directory.routes):
+        _check_route(route, f"routes.{index}", directory, places)
+    for index, outbound in enumerate(directory.outbound):
+        key = f"outbound.{index}"
+        _known(outbound.trunk, directory.trunks, "trunk", key, "trunk", places)
+        _check_pattern(outbound, key, places)
+    _check_feature_codes(directory, places)
+
+
+def _check_phones_and_trunks(directory: Directory, places: Places) -> None:
+    both = [p for p in directory.phones if p in directory.trunks]
+    if both:
+        first, second = places.get(f"phones.{both[0]}", ""), places.get(f"trunks.{both[0]}", "")
+        raise fault(second, f"trunks.{both[0]}: expected another id, {first} has a phone of it")
+    for section in ("phones", "trunks"):
+        for endpoint in getattr(directory, section).values():
+            key = f"{section}.{endpoint.id}"
+            place = places.get(key, "")
+            unknown = [c for c in endpoint.codecs if c not in CODECS]
+            if unknown or not endpoint.codecs:
+                raise fault(place, f"{key}.codecs: expected some of {', '.join(CODECS)}")
+            if endpoint.host and not HOST.fullmatch(endpoint.host):
+                raise fault(place, f"{key}.host = {endpoint.host[:80]!r}: expected an address")
+            if not PLAIN_TEXT.fullmatch(endpoint.secret) or ";" in endpoint.secret:
+                raise fault(place, f"{key}.secret: expected no control characters and no ;")
+    for trunk in directory.trunks.values():
+        _check_trunk(trunk.id, directory, places)
+
+
+def _check_trunk(name: str, directory: Directory, places: Places) -> None:
+    trunk, key = directory.trunks[name], f"trunks.{name}"
+    place = places.get(key, "")
+    if not trunk.host:
+        raise fault(place, f"{key}.host: expected the provider's address")
+    if trunk.register and not trunk.user:
+        raise fault(place, f"{key}.register = true: expected user and secret with it")
+    if not 1 <= trunk.port <= 65535:
+        raise fault(place, f"{key}.port = {trunk.port}: expected a port from 1 to 65535")
+    if not re.fullmatch(r"[A-Za-z0-9._+@*-]*", trunk.user):
+        raise fault(place, f"{key}.user = {trunk.user[:80]!r}: expected a SIP user name")
+    for network in trunk.match:
+        if not NETWORK.fullmatch(network):
+            raise fault(place, f"{key}.match = {network[:80]!r}: expected an address or network")
+
+
+def _check_queue(queue: Queue, directory: Directory, places: Places) -> None:
+    key = f"queues.{queue.id}"
+    place = places.get(key, "")
+    if queue.strategy not in STRATEGIES:
+        expected = ", ".join(STRATEGIES)
+        raise fault(place, f"{key}.strategy = {queue.strategy!r}: expected one of {expected}")
+    if queue.ring_seconds <= 0:
+        raise fault(place, f"{key}.ring_seconds = {queue.ring_seconds}: expected more than 0")
+    seen: list[str] = []
+    for member in queue.members:
+        _known(member.agent, directory.agents, "agent", key, "members", places)
+        if member.agent in seen:
+            raise fault(place, f"{key}.members: agent {member.agent!r} is listed twice")
+        if member.penalty < 0:
+            raise fault(place, f"{key}.members: {member.agent}: expected a penalty of 0 or more")
+        seen.append(member.agent)
+
+
+def _check_route(route: Route, key: str, directory: Directory, places: Places) -> None:
+    _check_pattern(route, key, places)
+    if bool(route.tree) == bool(route.queue):
+        raise fault(places.get(key, ""), f"route {route.pattern!r}: expected either tree or queue")
+    if route.queue:
+        _known(route.queue, directory.queues, "queue", key, "queue", places)
+
+
+def _check_pattern(route: Route | Outbound, key: str, places: Places) -> None:
+    if not route.pattern or not PATTERN.fullmatch(route.pattern):
+        expected = "digits, X Z N [1-5], and . or ! at the end"
+        place = places.get(key, "")
+        raise fault(place, f"pattern = {route.pattern[:80]!r}: expected {expected}")
+    if isinstance(route, Outbound) and (
+        route.strip < 0 or not re.fullmatch(r"[0-9*#+]*", route.prefix)
+    ):
+        expected = "strip of 0 or more and a prefix of digits"
+        raise fault(places.get(key, ""), f"outbound {route.pattern!r}: expected {expected}")
+
+
+def _check_feature_codes(directory: Directory, places: Places) -> None:
+    codes = directory.feature_codes
+    seen: dict[str, str] = {}
+    for name in codes.__struct_fields__:
+        code = getattr(codes, name)
+        place = places.get("feature_codes", "")
+        if not FEATURE_CODE.fullmatch(code):
+            expected = "1 to 8 of 0-9 * #"
+            raise fault(place, f"feature_codes.{name} = {code[:80]!r}: expected {expected}")
+        if code in seen:
+            raise fault(place, f"feature_codes.{name} = {code!r}: {seen[code]} has the same code")
+        seen[code] = name
+
+
+def check_trees(directory: Directory, trees: Collection[str], places: Places) -> None:
+    """Trees named by routes and queues exist (trees are loaded apart from the settings)."""
+    for index, route in enumerate(directory.routes):
+        if route.tree:
+            _known(route.tree, trees, "tree", f"routes.{index}", "tree", places)
+    for queue in directory.queues.values():
+        if queue.overflow:
+            tree = queue.overflow.partition("/")[0]
+            _known(tree, trees, "tree", f"queues.{queue.id}", "overflow", places)
+
+
+def _known(
+    name: str, names: Iterable[str], kind: str, key: str, field: str, places: Places
+) -> None:
+    known = list(names)
+    if name in known:
+        return
+    listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "") if known else "none yet"
+    message = f"{key}.{field} = {name[:80]!r}: expected the id of a known {kind} ({listed})"
+    raise fault(places.get(key, ""), message)
