@@ -1,0 +1,236 @@
+"""A small Asterisk of the lab's own, with a hand-written dialplan, for tests of the lab itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from pathlib import Path
+
+ROOT = Path(os.environ.get("CALLCORE_ASTERISK_ROOT", "/var/cache/callcore/asterisk-root"))
+HOST, PORT, TLS_PORT = "127.0.0.20", 5260, 5261
+PHONES = ("601", "602", "603")
+PASSWORD = "lab-secret"
+
+MODULES = """
+pbx_config app_dial app_echo app_read app_verbose app_playback app_stack app_senddtmf
+app_playtones app_userevent
+chan_pjsip bridge_simple bridge_native_rtp bridge_softmix bridge_builtin_features bridge_holding
+codec_ulaw codec_alaw codec_g722 codec_resample codec_opus_open_source codec_a_mu
+format_pcm format_wav format_sln
+func_callerid func_channel func_hangupcause func_strings func_env func_pjsip_endpoint
+res_pjproject res_pjsip res_pjsip_session res_pjsip_sdp_rtp res_pjsip_registrar
+res_pjsip_authenticator_digest res_pjsip_endpoint_identifier_user
+res_pjsip_endpoint_identifier_anonymous res_pjsip_endpoint_identifier_ip res_pjsip_dtmf_info
+res_pjsip_caller_id res_pjsip_refer res_pjsip_rfc3326 res_pjsip_pubsub res_pjsip_nat
+res_pjsip_header_funcs res_rtp_asterisk res_sorcery_config res_sorcery_memory res_sorcery_astdb
+res_srtp res_timing_timerfd res_musiconhold res_format_attr_opus res_crypto
+"""
+
+DIALPLAN = """
+[default]
+exten => 600,1,Answer()
+ same => n,Echo()
+ same => n,Hangup()
+exten => _60[1-9],1,Dial(PJSIP/${EXTEN},20,${LAB_DIAL_OPTIONS})
+ same => n,Hangup(${HANGUPCAUSE})
+exten => 620,1,Answer()
+ same => n,Read(KEYS,,4,,1,8)
+ same => n,UserEvent(Keys,Digits: ${KEYS})
+ same => n,SendText(keys=${KEYS})
+ same => n,Wait(5)
+ same => n,Hangup()
+exten => 630,1,Progress()
+ same => n,Playtones(1000)
+ same => n,Wait(20)
+exten => 640,1,Set(__DIAL=${PJSIP_DIAL_CONTACTS(601)}&${PJSIP_DIAL_CONTACTS(602)})
+ same => n,Dial(PJSIP/601&PJSIP/602,20,b(alert^s^1))
+exten => 650,1,Answer()
+ same => n,SendDTMF(42#,,120)
+ same => n,Wait(10)
+exten => 660,1,Answer()
+ same => n,Dial(PJSIP/602,20)
+exten => 670,1,Busy(1)
+exten => 680,1,NoOp(never answers)
+ same => n,Wait(60)
+exten => 690,1,Answer()
+ same => n,Playtones(1000)
+ same => n,Wait(60)
+
+[alert]
+exten => s,1,Set(PJSIP_HEADER(add,Alert-Info)=<http://localhost>\\;info=alert-autoanswer)
+ same => n,Return()
+"""
+
+ENDPOINT = """
+[{name}]
+type=endpoint
+context=default
+disallow=all
+allow={codecs}
+auth={name}
+aors={name}
+direct_media=no
+dtmf_mode={dtmf}
+rewrite_contact=yes
+rtp_symmetric=yes
+send_pai=yes
+media_encryption={encryption}
+media_encryption_optimistic=yes
+language=en
+[{name}]
+type=auth
+auth_type=digest
+username={name}
+password={password}
+[{name}]
+type=aor
+max_contacts=2
+remove_existing=yes
+"""
+
+TRANSPORTS = """
+[global]
+type=global
+user_agent=lab-asterisk
+[udp]
+type=transport
+protocol=udp
+bind={host}:{port}
+[tcp]
+type=transport
+protocol=tcp
+bind={host}:{port}
+[anonymous]
+type=endpoint
+context=default
+disallow=all
+allow=ulaw,alaw
+direct_media=no
+"""
+
+TLS_TRANSPORT = """
+[tls]
+type=transport
+protocol=tls
+bind={host}:{port}
+cert_file={directory}/cert.pem
+priv_key_file={directory}/key.pem
+method=tlsv1_2
+"""
+
+
+class LabAsterisk:
+    """Starts in a directory of its own; ``command`` is one CLI command."""
+
+    address = (HOST, PORT)
+    tls_address = (HOST, TLS_PORT)
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        await self._write()
+        with (self.directory / "console.log").open("wb") as console:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._program(),
+                "-f",
+                "-C",
+                str(self.directory / "asterisk.conf"),
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        async with asyncio.timeout(30):
+            while "fully booted" not in await self.command("core waitfullybooted"):
+                if self._process.returncode is not None:
+                    raise RuntimeError((self.directory / "console.log").read_text()[-2000:])
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            async with asyncio.timeout(10):
+                await self._process.wait()
+        except TimeoutError:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+
+    async def command(self, text: str) -> str:
+        process = await asyncio.create_subprocess_exec(
+            *self._program(),
+            "-C",
+            str(self.directory / "asterisk.conf"),
+            "-rx",
+            text,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return output.decode(errors="replace")
+
+    def _program(self) -> list[str]:
+        libraries = ROOT / "usr/lib/x86_64-linux-gnu"
+        return [
+            str(ROOT / "lib64/ld-linux-x86-64.so.2"), "--library-path", str(libraries),
+            str(ROOT / "usr/sbin/asterisk"),
+        ]  # fmt: skip
+
+    async def _write(self) -> None:
+        here = self.directory
+        for name in ("run", "log", "spool", "db", "keys", "data"):
+            (here / name).mkdir(parents=True, exist_ok=True)
+        # Asterisk's built-in documents are needed, its database must be ours.
+        share = ROOT / "usr/share/asterisk"
+        if not (here / "data/documentation").exists():
+            shutil.copytree(share / "documentation", here / "data/documentation", symlinks=True)
+        modules = ROOT / "usr/lib/x86_64-linux-gnu/asterisk/modules"
+        directories = {
+            "astetcdir": here, "astmoddir": modules, "astvarlibdir": here / "data",
+            "astdbdir": here / "db", "astkeydir": here / "keys", "astdatadir": here / "data",
+            "astspooldir": here / "spool", "astrundir": here / "run", "astlogdir": here / "log",
+        }  # fmt: skip
+        lines = [f"{key} => {value}" for key, value in directories.items()]
+        self._file("asterisk.conf", "[directories]\n" + "\n".join(lines) + "\n[options]\n")
+        loads = "\n".join(f"load={name}.so" for name in MODULES.split())
+        self._file("modules.conf", "[modules]\nautoload=no\n" + loads + "\n")
+        self._file("extensions.conf", DIALPLAN)
+        self._file("rtp.conf", "[general]\nrtpstart=16000\nrtpend=17998\n")
+        self._file(
+            "logger.conf", "[general]\n[logfiles]\nfull=notice,warning,error,verbose,debug\n"
+        )
+        self._file("musiconhold.conf", "[default]\nmode=files\ndirectory=/nonexistent\n")
+        for name in ("sorcery.conf", "features.conf", "indications.conf", "codecs.conf"):
+            self._file(name, "[general]\n")
+        self._file("cdr.conf", "[general]\nenable=no\n")
+        pjsip = TRANSPORTS.format(host=HOST, port=PORT)
+        pjsip += "".join(
+            ENDPOINT.format(name=name, password=PASSWORD, codecs="ulaw,alaw,g722,opus",
+                            dtmf="auto", encryption="no")
+            for name in PHONES
+        )  # fmt: skip
+        pjsip += ENDPOINT.format(name="604", password=PASSWORD, codecs="ulaw,alaw",
+                                 dtmf="inband", encryption="no")  # fmt: skip
+        pjsip += ENDPOINT.format(name="605", password=PASSWORD, codecs="opus,g722,ulaw",
+                                 dtmf="rfc4733", encryption="sdes")  # fmt: skip
+        if await self._certificate():
+            pjsip += TLS_TRANSPORT.format(host=HOST, port=TLS_PORT, directory=here)
+        self._file("pjsip.conf", pjsip)
+
+    async def _certificate(self) -> bool:
+        if shutil.which("openssl") is None:
+            return False
+        process = await asyncio.create_subprocess_exec(
+            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            "-subj", "/CN=lab", "-keyout", str(self.directory / "key.pem"),
+            "-out", str(self.directory / "cert.pem"),
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        return await process.wait() == 0
+
+    def _file(self, name: str, text: str) -> None:
+        (self.directory / name).write_text(text)
