@@ -58,6 +58,12 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     ami_user: str = "callcore"
     ami_password: str = ""
     ami_password_file: str = ""
+    #: Where a managed Asterisk listens for callcore alone; keep it on loopback.
+    managed_address: str = "127.0.0.1"
+    managed_ari_port: Port = 18088
+    managed_ami_port: Port = 15038
+    #: callcore away for so long: held callers go to the fallback queue (managed).
+    fallback_after_seconds: Annotated[int, msgspec.Meta(ge=1)] = 30
     #: Where a foreign Asterisk sees callcore's prompts and recordings, when paths differ there.
     remote_prompts: str = ""
     remote_recordings: str = ""
@@ -70,6 +76,7 @@ class SipSettings(Section, frozen=True, kw_only=True):
     udp_port: PortOrOff = 5060
     tcp_port: PortOrOff = 5060
     tls_port: PortOrOff = 0
+    #: PEM files for TLS; empty: a self-signed certificate is made at the first start.
     tls_certificate: str = ""
     tls_key: str = ""
     rtp_start: Port = 10000
@@ -288,8 +295,8 @@ def _check_sip(source: TomlSource, sip: SipSettings) -> None:
         raise source.error(("sip", "rtp_end"), sip.rtp_end, f"a port above {sip.rtp_start}")
     if not (sip.udp_port or sip.tcp_port or sip.tls_port):
         raise source.error(("sip", "udp_port"), 0, "at least one transport with a port")
-    if sip.tls_port and not (sip.tls_certificate and sip.tls_key):
-        raise source.error(("sip", "tls_port"), sip.tls_port, "tls_certificate and tls_key with it")
+    if bool(sip.tls_certificate) != bool(sip.tls_key):
+        raise source.error(("sip", "tls_certificate"), "", "tls_certificate and tls_key, or neither")
 
 
 def _check_api(source: TomlSource, api: ApiSettings) -> None:

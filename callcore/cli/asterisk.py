@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import tomllib
 from pathlib import Path
 
 import msgspec
 import typer
 
-from callcore.errors import ConfigError
+from callcore.config import load_settings
 from callcore.telephony import managed
-from callcore.telephony.render import AsteriskPaths, AsteriskSettings
+from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 
 app = typer.Typer(help="The Asterisk that callcore manages.", no_args_is_help=True)
 
@@ -24,7 +23,10 @@ JSON = typer.Option(False, "--json", help="Print JSON.")
 @app.command()
 def start(var: Path = VAR, config: Path = CONFIG, as_json: bool = JSON) -> None:
     """Start Asterisk in a session of its own; an already running one is left as it is."""
-    asterisk = asyncio.run(managed.start(AsteriskPaths.under(var), load_settings(config)))
+    settings = ManagedSettings.of(load_settings(config))
+    asterisk = asyncio.run(managed.start(AsteriskPaths.under(var), settings))
+    for warning in asterisk.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     told = {
         "running": True,
         "adopted": asterisk.adopted,
@@ -48,7 +50,7 @@ def stop(var: Path = VAR, as_json: bool = JSON) -> None:
 
 @app.command()
 def status(var: Path = VAR, as_json: bool = JSON) -> None:
-    """Say whether Asterisk runs; exit status 0: it does and answers, 3: not running, 4: no answer."""
+    """Say whether Asterisk runs. Exit status 0: runs and answers, 3: not running, 4: no answer."""
     now = asyncio.run(managed.status(AsteriskPaths.under(var)))
     if now.running:
         state = "answering" if now.responding else "NOT answering"
@@ -62,17 +64,3 @@ def status(var: Path = VAR, as_json: bool = JSON) -> None:
 
 def show(told: dict[str, object], as_json: bool, text: str) -> None:
     typer.echo(msgspec.json.encode(told).decode() if as_json else text)
-
-
-def load_settings(path: Path) -> AsteriskSettings:
-    """The `[asterisk]` table of callcore.toml."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return AsteriskSettings()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise ConfigError(str(exc), file=str(path)) from exc
-    try:
-        return msgspec.convert(tables.get("asterisk", {}), AsteriskSettings)
-    except msgspec.ValidationError as exc:
-        raise ConfigError(f"[asterisk]: {exc}", file=str(path)) from exc

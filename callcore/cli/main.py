@@ -19,8 +19,8 @@ NOT_COMMANDS = frozenset({"main", "common"})
 def build() -> typer.Typer:
     """The whole program.
 
-    A module of `callcore.cli` brings either `app` (a group, named like the module) or `command` (one
-    command, named like the module); an underscore in the name becomes a hyphen.
+    A module of `callcore.cli` brings either `app` (a group) or `command` (one command), named like
+    the module; an underscore in the name becomes a hyphen.
     """
     root = typer.Typer(
         help="Call centre beside Asterisk.",

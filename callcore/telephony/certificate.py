@@ -13,12 +13,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+CERTIFICATE, KEY = "callcore.crt", "callcore.key"
 VALID_DAYS = 3650
 
 
 def ensure_certificate(folder: Path, host: str) -> None:
-    """Make callcore.crt and callcore.key in `folder` unless both are there (put your own there)."""
-    certificate, key = folder / "callcore.crt", folder / "callcore.key"
+    """Make a certificate and its key in `folder`, unless both are there."""
+    certificate, key = folder / CERTIFICATE, folder / KEY
     if certificate.exists() and key.exists():
         return
     private = ec.generate_private_key(ec.SECP256R1())

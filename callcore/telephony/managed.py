@@ -6,8 +6,6 @@ import asyncio
 import os
 import pwd
 import signal
-import socket
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,20 +13,36 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from callcore.config import SipSettings
 from callcore.errors import SetupError
-from callcore.telephony.render import (
+from callcore.telephony.layout import (
     AsteriskPaths,
     AsteriskProgram,
-    AsteriskSettings,
-    Secrets,
+    ManagedSettings,
     find_program,
-    write_configuration,
 )
+from callcore.telephony.preflight import (
+    check_paths,
+    check_ports,
+    hand_over,
+    run_user,
+    user_name,
+)
+from callcore.telephony.render import Secrets, write_configuration
 
-#: The system user that set-up makes; Asterisk started by root runs as it.
-RUN_AS = "callcore"
-#: Longest path of a Unix socket (sun_path, one byte for the end).
-SOCKET_PATH_MAX = 107
+__all__ = [
+    "AsteriskPaths",
+    "ManagedAsterisk",
+    "ManagedSettings",
+    "SipSettings",
+    "Status",
+    "find_program",
+    "run_command",
+    "start",
+    "status",
+    "stop",
+]
+
 #: No core dumps, many open files, a session without terminal; the shell ends, Asterisk stays.
 LAUNCH = """
 ulimit -S -c 0
@@ -44,12 +58,14 @@ class ManagedAsterisk(msgspec.Struct, frozen=True, kw_only=True):
     """A running managed Asterisk and how to reach it."""
 
     paths: AsteriskPaths
-    settings: AsteriskSettings
+    settings: ManagedSettings
     program: AsteriskProgram
     passwords: Secrets
     pid: int
     #: It was running already, and was taken over.
     adopted: bool = False
+    #: What the operator should know, a line each.
+    warnings: tuple[str, ...] = ()
 
     @property
     def ari_url(self) -> str:
@@ -99,12 +115,12 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def start(
-    paths: AsteriskPaths, settings: AsteriskSettings, *, timeout: float = 30.0
+    paths: AsteriskPaths, settings: ManagedSettings, *, timeout: float = 30.0
 ) -> ManagedAsterisk:
     """Start Asterisk, or adopt the one that already runs from the same directory."""
     program = find_program()
     check_paths(paths)
-    user = run_user(paths, program)
+    user, warning = run_user(paths, program)
     passwords = await asyncio.to_thread(write_configuration, program, paths, settings)
     hand_over(paths, user)
     running = find_pid(paths)
@@ -114,110 +130,10 @@ async def start(
         running = await launch(program, paths, user)
     asterisk = ManagedAsterisk(
         paths=paths, settings=settings, program=program, passwords=passwords,
-        pid=running, adopted=adopted,
+        pid=running, adopted=adopted, warnings=(warning,) if warning else (),
     )  # fmt: skip
     await wait_until_ready(asterisk, timeout)
     return asterisk
-
-
-def check_paths(paths: AsteriskPaths) -> None:
-    length = len(os.fsencode(paths.control_socket))
-    if length > SOCKET_PATH_MAX:
-        raise SetupError(
-            f"{paths.control_socket} is too long for a socket ({length} > {SOCKET_PATH_MAX} bytes):"
-            " use a directory with a shorter name"
-        )
-    if any(character in str(paths.base) for character in " ;\n\t"):
-        raise SetupError(f"{paths.base}: Asterisk cannot work in a path with blanks or semicolons")
-    base = paths.base
-    if base.exists() and os.geteuid() not in (0, base.stat().st_uid):
-        owner = base.stat().st_uid
-        raise SetupError(
-            f"{base} belongs to {user_name(owner)}: run as that user, or remove it (as root)"
-        )
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def run_user(paths: AsteriskPaths, program: AsteriskProgram) -> pwd.struct_passwd | None:
-    """The user Asterisk drops to when root starts it; None: the invoking user."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        entry = pwd.getpwnam(RUN_AS)
-    except KeyError:
-        warn(f"there is no user {RUN_AS} (make setup makes it): Asterisk runs as root")
-        return None
-    paths.var.mkdir(parents=True, exist_ok=True)
-    for path in (paths.var, paths.prompts, program.binary):
-        closed = first_closed(path, entry)
-        if closed is not None:
-            warn(f"user {RUN_AS} cannot reach {closed}: Asterisk runs as root")
-            return None
-    return entry
-
-
-def first_closed(path: Path, user: pwd.struct_passwd) -> Path | None:
-    """The first directory on the way to `path` that `user` may not pass."""
-    for part in (*reversed(path.parents), path):
-        if not part.exists():
-            return None
-        status = part.stat()
-        shift = 6 if status.st_uid == user.pw_uid else 3 if status.st_gid == user.pw_gid else 0
-        if not status.st_mode >> shift & 0o1:
-            return part
-    return None
-
-
-def warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr)
-
-
-def hand_over(paths: AsteriskPaths, user: pwd.struct_passwd | None) -> None:
-    """Give Asterisk's directories to the user it runs as."""
-    if os.geteuid() != 0:
-        return
-    uid, gid = (user.pw_uid, user.pw_gid) if user else (0, 0)
-    for path in (paths.base, *paths.base.rglob("*")):
-        status = path.lstat()
-        if (status.st_uid, status.st_gid) != (uid, gid):
-            os.chown(path, uid, gid, follow_symlinks=False)
-
-
-def check_ports(settings: AsteriskSettings) -> None:
-    """Say which port is taken before Asterisk half-starts without it."""
-    sip, control = settings.sip, settings.control_address
-    wanted = [
-        ("ARI", "asterisk.ari_port", control, settings.ari_port, socket.SOCK_STREAM),
-        ("AMI", "asterisk.ami_port", control, settings.ami_port, socket.SOCK_STREAM),
-        ("SIP", "asterisk.sip.udp_port", sip.bind, sip.udp_port, socket.SOCK_DGRAM),
-        ("SIP", "asterisk.sip.tcp_port", sip.bind, sip.tcp_port, socket.SOCK_STREAM),
-        ("SIP TLS", "asterisk.sip.tls_port", sip.bind, sip.tls_port, socket.SOCK_STREAM),
-    ]
-    for purpose, setting, address, port, kind in wanted:
-        if port:
-            check_port(purpose, setting, address, port, kind)
-
-
-def check_port(purpose: str, setting: str, address: str, port: int, kind: int) -> None:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, kind) as probe:
-        if kind == socket.SOCK_STREAM:
-            # Asterisk sets it too: a port in TIME_WAIT is free.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-        except OSError as exc:
-            protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
-            raise SetupError(
-                f"port {port}/{protocol} on {address} ({purpose}) cannot be used: {exc.strerror}."
-                f" Stop what uses it (ss -lpn 'sport = :{port}') or set {setting} in callcore.toml"
-            ) from exc
 
 
 async def launch(
@@ -313,6 +229,10 @@ def find_pid(paths: AsteriskPaths) -> int | None:
     return None
 
 
+def owner_of(pid: int) -> str:
+    return user_name(Path(f"/proc/{pid}").stat().st_uid)
+
+
 def recorded_pids(paths: AsteriskPaths) -> Iterable[int]:
     try:
         yield int(paths.pid_file.read_text())
@@ -332,7 +252,7 @@ async def status(paths: AsteriskPaths) -> Status:
         running=True,
         pid=pid,
         responding=await socket_answers(paths.control_socket),
-        user=user_name(Path(f"/proc/{pid}").stat().st_uid),
+        user=owner_of(pid),
         config=str(paths.config),
     )
 
@@ -378,7 +298,6 @@ async def stop(paths: AsteriskPaths, timeout: float = 10.0) -> bool:
     except SetupError:
         send_signal(pid, signal.SIGTERM)
     if not await wait_until_gone(pid, paths, timeout):
-        warn(f"Asterisk (pid {pid}) did not stop within {timeout:.0f} s: killed")
         send_signal(pid, signal.SIGKILL)
         await wait_until_gone(pid, paths, 5.0)
     return True

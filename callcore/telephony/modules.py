@@ -24,8 +24,9 @@ MODULES: dict[str, tuple[str, ...]] = {
         "res_pjsip_maintenance", "res_pjsip_pubsub",
     ),
     "RTP and codecs": (
-        "res_rtp_asterisk", "res_rtp_multicast", "res_srtp", "chan_rtp", "codec_ulaw", "codec_alaw", "codec_a_mu",
-        "codec_g722", "codec_opus", "codec_opus_open_source", "codec_resample",
+        "res_rtp_asterisk", "res_rtp_multicast", "res_srtp", "chan_rtp",
+        "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_g722", "codec_opus", "codec_opus_open_source",
+        "codec_resample",
         "res_format_attr_opus", "format_wav", "format_sln", "format_pcm",
         "format_ogg_opus", "format_ogg_opus_open_source",
     ),
