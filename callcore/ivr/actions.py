@@ -35,6 +35,12 @@ class Ask(IvrAction, frozen=True, kw_only=True):
     url: str
     query: dict[str, str] = {}
     timeout: float = 2.0
+    #: The query carries digits the caller typed in secret: keep it out of logs and records.
+    secret: bool = False
+
+    def __repr__(self) -> str:
+        query = "…" if self.secret else repr(self.query)
+        return f"Ask(url={self.url!r}, query={query}, timeout={self.timeout})"
 
 
 class TakeMessage(IvrAction, frozen=True, kw_only=True):
@@ -68,4 +74,10 @@ class End(IvrAction, frozen=True, kw_only=True):
     reason: str = "normal"
 
 
-AnyIvrAction = PickUp | Say | Hush | Ask | TakeMessage | EnterQueue | TransferTo | End
+class Note(IvrAction, frozen=True, kw_only=True):
+    """Something unexpected happened in the tree; for the call's event list."""
+
+    text: str
+
+
+AnyIvrAction = PickUp | Say | Hush | Ask | TakeMessage | EnterQueue | TransferTo | End | Note
