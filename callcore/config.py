@@ -296,7 +296,9 @@ def _check_sip(source: TomlSource, sip: SipSettings) -> None:
     if not (sip.udp_port or sip.tcp_port or sip.tls_port):
         raise source.error(("sip", "udp_port"), 0, "at least one transport with a port")
     if bool(sip.tls_certificate) != bool(sip.tls_key):
-        raise source.error(("sip", "tls_certificate"), "", "tls_certificate and tls_key, or neither")
+        raise source.error(
+            ("sip", "tls_certificate"), "", "tls_certificate and tls_key, or neither"
+        )
 
 
 def _check_api(source: TomlSource, api: ApiSettings) -> None:

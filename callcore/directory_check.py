@@ -7,12 +7,12 @@ from collections.abc import Collection, Iterable
 
 from callcore.directory import CODECS, Directory, Outbound, Queue, Route
 from callcore.errors import ConfigError
+from callcore.ivr.routes import InvalidPattern, compile_pattern
 
 #: "phones.desk1" → "callcore.toml:12"
 Places = dict[str, str]
 
 ID = re.compile(r"[a-z0-9_-]{1,40}")
-PATTERN = re.compile(r"\+?(?:[0-9*#XZN]|\[[0-9*#](?:-?[0-9*#])*\])*[.!]?")
 FEATURE_CODE = re.compile(r"[0-9*#]{1,8}")
 STRATEGIES = ("longest_idle", "ring_all")
 # An address, an address with a port, or a host name: nothing that could end a line of pjsip.conf.
@@ -118,10 +118,11 @@ def _check_route(route: Route, key: str, directory: Directory, places: Places) -
 
 
 def _check_pattern(route: Route | Outbound, key: str, places: Places) -> None:
-    if not route.pattern or not PATTERN.fullmatch(route.pattern):
-        expected = "digits, X Z N [1-5], and . or ! at the end"
+    try:
+        compile_pattern(route.pattern)
+    except InvalidPattern as exc:
         place = places.get(key, "")
-        raise fault(place, f"pattern = {route.pattern[:80]!r}: expected {expected}")
+        raise fault(place, f"pattern = {route.pattern[:80]!r}: {exc}") from exc
     if isinstance(route, Outbound) and (
         route.strip < 0 or not re.fullmatch(r"[0-9*#+]*", route.prefix)
     ):
