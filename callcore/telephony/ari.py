@@ -1,0 +1,305 @@
+"""A typed asyncio client of the Asterisk REST Interface: one event WebSocket, REST over it, HTTP.
+
+Asterisk serves requests on the WebSocket one at a time, and some block while a channel plays; so
+the caller says where a request goes: `request` uses the WebSocket (cheap), `request_blocking` a
+small HTTP pool with a time-out. A WebSocket that does not take REST (before 22.10) is noticed at
+connect, and everything goes over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Callable
+from typing import Literal, TypeVar, cast
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+
+from callcore.errors import ActionRefused, BackendUnavailable
+from callcore.telephony.ari_models import (
+    ALLOWED_EVENTS,
+    AnyAriEvent,
+    Application,
+    AsteriskInfo,
+    Bridge,
+    Channel,
+    Endpoint,
+    EventDecoder,
+    RESTResponse,
+)
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+Body = dict[str, Json]
+T = TypeVar("T")
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+
+#: A dead link is noticed within heartbeat + heartbeat / 2 (aiohttp's rule for the pong).
+HEARTBEAT = 1.7
+CONNECT_TIMEOUT = 3.0
+REQUEST_TIMEOUT = 5.0
+#: A blocking request waits for a playback to end at the most.
+BLOCKING_TIMEOUT = 15.0
+POOL_SIZE = 24
+
+
+class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the ARI is, and as whom to use it."""
+
+    url: str
+    user: str
+    password: str
+    app: str = "callcore"
+
+    def __repr__(self) -> str:
+        return f"AriSettings(url={self.url!r}, app={self.app!r})"
+
+
+class _Request(msgspec.Struct, gc=False, omit_defaults=True, tag_field="type", tag="RESTRequest"):
+    request_id: str
+    method: str
+    uri: str
+    content_type: str = ""
+    message_body: str = ""
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What exists on the node, read right after a connect."""
+
+    startup_time: str
+    version: str
+    application: Application
+    channels: tuple[Channel, ...]
+    bridges: tuple[Bridge, ...]
+    endpoints: tuple[Endpoint, ...]
+
+
+def part(value: str) -> str:
+    """One path segment of a URI."""
+    return quote(value, safe="")
+
+
+class AriConnection:
+    """One life of the link: from a connected WebSocket until it is lost or closed."""
+
+    def __init__(
+        self,
+        settings: AriSettings,
+        session: aiohttp.ClientSession,
+        socket: aiohttp.ClientWebSocketResponse[bool],
+        decoder: EventDecoder,
+    ) -> None:
+        self._settings = settings
+        self._session = session
+        self._socket = socket
+        self._decoder = decoder
+        self._encode = msgspec.json.Encoder().encode
+        self._waiting: dict[str, asyncio.Future[RESTResponse]] = {}
+        self._counter = 0
+        self._lost = ""
+        #: The WebSocket takes REST requests; found out by `probe`.
+        self.rest_over_socket = True
+
+    # --- life -------------------------------------------------------------------------------
+
+    @classmethod
+    async def open(
+        cls, settings: AriSettings, session: aiohttp.ClientSession, decoder: EventDecoder
+    ) -> AriConnection:
+        """Connect the event WebSocket; `BackendUnavailable` says why it did not work."""
+        url = f"{settings.url}/events"
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                socket = await session.ws_connect(
+                    url,
+                    params={"app": settings.app, "subscribeAll": "false"},
+                    heartbeat=HEARTBEAT,
+                    max_msg_size=0,
+                )
+        except aiohttp.WSServerHandshakeError as exc:
+            why = "user or password refused" if exc.status == 401 else f"HTTP {exc.status}"
+            raise BackendUnavailable(f"ARI at {settings.url}: {why}") from exc
+        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+            why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
+            raise BackendUnavailable(f"ARI at {settings.url}: {why}") from exc
+        return cls(settings, session, socket, decoder)
+
+    async def read(self, on_event: Callable[[AnyAriEvent], None]) -> str:
+        """Hand every event to `on_event` until the link ends; returns why it did."""
+        reason = "closed by Asterisk"
+        try:
+            async for message in self._socket:
+                if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                    break
+                event = self._decoder(cast("str | bytes", message.data))
+                if isinstance(event, RESTResponse):
+                    self._answered(event)
+                elif event is not None:
+                    on_event(event)
+            problem = self._socket.exception()
+            if problem is not None:
+                reason = f"{type(problem).__name__}: {problem}".rstrip(": ")
+        finally:
+            self._fail(reason)
+        return reason
+
+    async def close(self) -> None:
+        self._fail("closed")
+        # A dead peer answers no close frame: do not wait long for it.
+        try:
+            async with asyncio.timeout(0.5):
+                await self._socket.close()
+        except TimeoutError:
+            return
+
+    def abandon(self, reason: str) -> None:
+        """Refuse everything from now on (another controller took over)."""
+        self._fail(reason)
+
+    def _fail(self, reason: str) -> None:
+        self._lost = self._lost or reason
+        waiting, self._waiting = self._waiting, {}
+        for future in waiting.values():
+            if not future.done():
+                future.set_exception(BackendUnavailable(f"link to Asterisk lost: {self._lost}"))
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def _answered(self, response: RESTResponse) -> None:
+        future = self._waiting.pop(response.request_id, None)
+        if future is not None and not future.done():
+            future.set_result(response)
+
+    async def request(
+        self, method: Method, uri: str, body: Body | None = None, *, expect: type[T] | None = None
+    ) -> T | None:
+        """Over the WebSocket: for requests that Asterisk answers at once."""
+        if not self.rest_over_socket:
+            return await self.request_blocking(method, uri, body, expect=expect)
+        if self._lost:
+            raise BackendUnavailable(f"link to Asterisk lost: {self._lost}")
+        self._counter += 1
+        key = str(self._counter)
+        message = _Request(key, method, uri)
+        if body is not None:
+            message.content_type = "application/json"
+            message.message_body = self._encode(body).decode()
+        future: asyncio.Future[RESTResponse] = asyncio.get_running_loop().create_future()
+        self._waiting[key] = future
+        watchdog = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._expire, key)
+        try:
+            await self._socket.send_str(self._encode(message).decode())
+            response = await future
+        except (aiohttp.ClientError, ConnectionError) as exc:
+            raise BackendUnavailable(f"link to Asterisk lost: {exc}") from exc
+        finally:
+            watchdog.cancel()
+            self._waiting.pop(key, None)
+        if response.status_code >= 300:
+            raise refusal(method, uri, response.status_code, response.message_body)
+        return None if expect is None else _decode(response.message_body, expect)
+
+    def _expire(self, key: str) -> None:
+        future = self._waiting.pop(key, None)
+        if future is not None and not future.done():
+            future.set_exception(BackendUnavailable("Asterisk did not answer a request in time"))
+
+    async def request_blocking(
+        self,
+        method: Method,
+        uri: str,
+        body: Body | None = None,
+        *,
+        expect: type[T] | None = None,
+        timeout: float = BLOCKING_TIMEOUT,
+    ) -> T | None:
+        """Over HTTP: for requests that may wait in Asterisk; delays nothing else."""
+        if self._lost:
+            raise BackendUnavailable(f"link to Asterisk lost: {self._lost}")
+        data = None if body is None else self._encode(body)
+        headers = None if body is None else {"Content-Type": "application/json"}
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                self._session.request(
+                    method, f"{self._settings.url}/{uri}", data=data, headers=headers
+                ) as response,
+            ):
+                status = response.status
+                content = await response.read()
+        except TimeoutError as exc:
+            raise BackendUnavailable(f"Asterisk did not answer {method} {uri} in time") from exc
+        except (aiohttp.ClientError, OSError) as exc:
+            raise BackendUnavailable(f"link to Asterisk lost: {exc}") from exc
+        if status >= 300:
+            raise refusal(method, uri, status, content.decode(errors="replace"))
+        return None if expect is None else _decode(content, expect)
+
+    # --- after a connect --------------------------------------------------------------------
+
+    async def probe(self) -> None:
+        """Find out whether the WebSocket takes REST, and set the event filter."""
+        app = part(self._settings.app)
+        filter_: Body = {"allowed": [{"type": name} for name in ALLOWED_EVENTS]}
+        try:
+            async with asyncio.timeout(1.0):
+                await self.request("PUT", f"applications/{app}/eventFilter", filter_)
+        except TimeoutError:
+            self.rest_over_socket = False
+            await self.request_blocking("PUT", f"applications/{app}/eventFilter", filter_)
+
+    async def snapshot(self) -> Snapshot:
+        """What exists now; over HTTP, since the answers may be long."""
+        app = part(self._settings.app)
+        info, application, channels, bridges, endpoints = await asyncio.gather(
+            self._get("asterisk/info?only=status,system", AsteriskInfo),
+            self._get(f"applications/{app}", Application),
+            self._get("channels", tuple[Channel, ...]),
+            self._get("bridges", tuple[Bridge, ...]),
+            self._get("endpoints", tuple[Endpoint, ...]),
+        )
+        return Snapshot(
+            startup_time=info.status.startup_time,
+            version=info.system.version,
+            application=application,
+            channels=channels,
+            bridges=bridges,
+            endpoints=endpoints,
+        )
+
+    async def _get(self, uri: str, expect: type[T]) -> T:
+        answer = await self.request_blocking("GET", uri, expect=expect, timeout=REQUEST_TIMEOUT)
+        return cast(T, answer)
+
+
+def refusal(method: str, uri: str, status: int, body: str) -> ActionRefused:
+    """Asterisk's "no" with its own words; the URI is cut at its query."""
+    try:
+        said = msgspec.json.decode(body, type=_Refusal)
+        words = said.message or said.error
+    except msgspec.MsgspecError:
+        words = body[:100]
+    return ActionRefused(f"{method} {uri.partition('?')[0]}: {status} {words}".rstrip(), status)
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    message: str = ""
+    error: str = ""
+
+
+def _decode(content: str | bytes, expect: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=expect)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        raise BackendUnavailable(f"Asterisk sent an answer that cannot be read: {exc}") from exc
+
+
+def new_session(settings: AriSettings) -> aiohttp.ClientSession:
+    """The HTTP pool; the password travels in a header only, never in a URL."""
+    token = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=10),
+        headers={"Authorization": f"Basic {token}"},
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT),
+    )
