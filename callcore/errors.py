@@ -1,14 +1,16 @@
 """Every error callcore raises on purpose, in one tree.
 
-    CallcoreError
-    ├── ConfigError            what a person wrote is wrong; carries file, line and what was expected
-    │   └── TreeError          … in an IVR tree
-    ├── SetupError             the machine lacks something; the message says what to do
-    ├── BackendError
-    │   ├── BackendUnavailable the link to Asterisk is down: try again later
-    │   └── ActionRefused      Asterisk answered and said no
-    ├── InvalidTransition      a machine got an event its table does not have: our fault
-    └── UnknownEntity          no such agent, queue, phone, trunk or call: their fault
+CallcoreError
+├── ConfigError            what a person wrote is wrong; carries file, line and what was expected
+│   └── TreeError          … in an IVR tree
+├── SetupError             the machine lacks something; the message says what to do
+├── BackendError
+│   ├── BackendUnavailable the link to Asterisk is down: try again later
+│   └── ActionRefused      Asterisk answered and said no
+├── InvalidTransition      a machine got an event its table does not have: our fault
+├── UnknownEntity          no such agent, queue, phone, trunk or call: their fault
+├── Refused                the state of things does not allow what an operator asked
+└── ServerUnreachable      no callcore answers where the command line looks for one
 """
 
 from __future__ import annotations
@@ -64,3 +66,11 @@ class UnknownEntity(CallcoreError):
         self.kind = kind
         self.name = name
         super().__init__(f"no {kind} named {name!r}")
+
+
+class Refused(CallcoreError):
+    """What an operator asked for does not fit the state of the agent or call."""
+
+
+class ServerUnreachable(CallcoreError):
+    """The command line found no running callcore."""

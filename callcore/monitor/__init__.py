@@ -1,0 +1,1 @@
+"""Watching queues, agents and calls."""
