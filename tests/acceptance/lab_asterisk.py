@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import re
 import shutil
-import signal
+import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(os.environ.get("CALLCORE_ASTERISK_ROOT", "/var/cache/callcore/asterisk-root"))
 HOST, PORT, TLS_PORT = "127.0.0.20", 5260, 5261
@@ -15,7 +19,7 @@ PASSWORD = "lab-secret"
 
 MODULES = """
 pbx_config app_dial app_echo app_read app_verbose app_playback app_stack app_senddtmf
-app_playtones app_userevent
+app_playtones
 chan_pjsip bridge_simple bridge_native_rtp bridge_softmix bridge_builtin_features bridge_holding
 codec_ulaw codec_alaw codec_g722 codec_resample codec_opus_open_source codec_a_mu
 format_pcm format_wav format_sln
@@ -37,7 +41,7 @@ exten => _60[1-9],1,Dial(PJSIP/${EXTEN},20,${LAB_DIAL_OPTIONS})
  same => n,Hangup(${HANGUPCAUSE})
 exten => 620,1,Answer()
  same => n,Read(KEYS,,4,,1,8)
- same => n,UserEvent(Keys,Digits: ${KEYS})
+ same => n,Log(NOTICE,Digits: ${KEYS})
  same => n,SendText(keys=${KEYS})
  same => n,Wait(5)
  same => n,Hangup()
@@ -86,7 +90,7 @@ username={name}
 password={password}
 [{name}]
 type=aor
-max_contacts=2
+max_contacts=1
 remove_existing=yes
 """
 
@@ -129,49 +133,43 @@ class LabAsterisk:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> None:
-        await self._write()
+    def start(self) -> None:
+        self._write()
         with (self.directory / "console.log").open("wb") as console:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._program(),
-                "-f",
-                "-C",
-                str(self.directory / "asterisk.conf"),
+            self._process = subprocess.Popen(
+                [*self._program(), "-f", "-C", str(self.directory / "asterisk.conf")],
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
             )
-        async with asyncio.timeout(30):
-            while "fully booted" not in await self.command("core waitfullybooted"):
-                if self._process.returncode is not None:
-                    raise RuntimeError((self.directory / "console.log").read_text()[-2000:])
-                await asyncio.sleep(0.1)
+        deadline = time.monotonic() + 30
+        while "fully booted" not in self.command("core waitfullybooted"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError((self.directory / "console.log").read_text()[-2000:])
+            time.sleep(0.1)
 
-    async def stop(self) -> None:
-        if self._process is None or self._process.returncode is not None:
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
             return
-        os.killpg(self._process.pid, signal.SIGTERM)
+        self._process.terminate()
         try:
-            async with asyncio.timeout(10):
-                await self._process.wait()
-        except TimeoutError:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
-    async def command(self, text: str) -> str:
-        process = await asyncio.create_subprocess_exec(
-            *self._program(),
-            "-C",
-            str(self.directory / "asterisk.conf"),
-            "-rx",
-            text,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        output, _ = await process.communicate()
-        return output.decode(errors="replace")
+    def command(self, text: str) -> str:
+        """One command of Asterisk's console."""
+        arguments = [*self._program(), "-C", str(self.directory / "asterisk.conf"), "-rx", text]
+        result = subprocess.run(arguments, capture_output=True, timeout=20)
+        return (result.stdout + result.stderr).decode(errors="replace")
+
+    def channels(self) -> int:
+        """How many channels are up."""
+        found = re.search(r"(\d+) active channel", self.command("core show channels count"))
+        return int(found.group(1)) if found else -1
 
     def _program(self) -> list[str]:
         libraries = ROOT / "usr/lib/x86_64-linux-gnu"
@@ -180,7 +178,7 @@ class LabAsterisk:
             str(ROOT / "usr/sbin/asterisk"),
         ]  # fmt: skip
 
-    async def _write(self) -> None:
+    def _write(self) -> None:
         here = self.directory
         for name in ("run", "log", "spool", "db", "keys", "data"):
             (here / name).mkdir(parents=True, exist_ok=True)
@@ -217,20 +215,28 @@ class LabAsterisk:
                                  dtmf="inband", encryption="no")  # fmt: skip
         pjsip += ENDPOINT.format(name="605", password=PASSWORD, codecs="opus,g722,ulaw",
                                  dtmf="rfc4733", encryption="sdes")  # fmt: skip
-        if await self._certificate():
+        if self._certificate():
             pjsip += TLS_TRANSPORT.format(host=HOST, port=TLS_PORT, directory=here)
         self._file("pjsip.conf", pjsip)
 
-    async def _certificate(self) -> bool:
+    def _certificate(self) -> bool:
         if shutil.which("openssl") is None:
             return False
-        process = await asyncio.create_subprocess_exec(
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
-            "-subj", "/CN=lab", "-keyout", str(self.directory / "key.pem"),
-            "-out", str(self.directory / "cert.pem"),
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        return await process.wait() == 0
+        arguments = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
+        arguments += ["-subj", "/CN=lab", "-keyout", str(self.directory / "key.pem")]
+        arguments += ["-out", str(self.directory / "cert.pem")]
+        return subprocess.run(arguments, capture_output=True, timeout=30).returncode == 0
 
     def _file(self, name: str, text: str) -> None:
         (self.directory / name).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def lab_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabAsterisk]:
+    """One Asterisk for the tests of a module."""
+    if not (ROOT / "usr/sbin/asterisk").exists():
+        pytest.skip(f"no Asterisk root at {ROOT}: run make setup")
+    asterisk = LabAsterisk(tmp_path_factory.mktemp("lab-asterisk"))
+    asterisk.start()
+    yield asterisk
+    asterisk.stop()
