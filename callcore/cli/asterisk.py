@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
 import msgspec
 import typer
 
-from callcore.config import load_settings
+from callcore.config import Settings, find_settings_file, load_settings
 from callcore.telephony import managed
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 
 app = typer.Typer(help="The Asterisk that callcore manages.", no_args_is_help=True)
 
-VAR = typer.Option(Path("var"), "--var", help="Directory everything is written under.")
-CONFIG = typer.Option(Path("callcore.toml"), "--config", help="Settings file.")
+CONFIG = typer.Option(None, "--config", help="Settings file; else callcore.toml.")
 JSON = typer.Option(False, "--json", help="Print JSON.")
 
 
 @app.command()
-def start(var: Path = VAR, config: Path = CONFIG, as_json: bool = JSON) -> None:
+def start(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
     """Start Asterisk in a session of its own; an already running one is left as it is."""
-    settings = ManagedSettings.of(load_settings(config))
-    asterisk = asyncio.run(managed.start(AsteriskPaths.under(var), settings))
+    settings = read_settings(config)
+    asterisk = asyncio.run(managed.start(paths_of(settings), ManagedSettings.of(settings)))
     for warning in asterisk.warnings:
         typer.echo(f"warning: {warning}", err=True)
     told = {
@@ -42,16 +42,16 @@ def start(var: Path = VAR, config: Path = CONFIG, as_json: bool = JSON) -> None:
 
 
 @app.command()
-def stop(var: Path = VAR, as_json: bool = JSON) -> None:
+def stop(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
     """Stop Asterisk; calls in progress end."""
-    stopped = asyncio.run(managed.stop(AsteriskPaths.under(var)))
+    stopped = asyncio.run(managed.stop(paths_of(read_settings(config))))
     show({"stopped": stopped}, as_json, "stopped" if stopped else "Asterisk was not running")
 
 
 @app.command()
-def status(var: Path = VAR, as_json: bool = JSON) -> None:
+def status(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
     """Say whether Asterisk runs. Exit status 0: runs and answers, 3: not running, 4: no answer."""
-    now = asyncio.run(managed.status(AsteriskPaths.under(var)))
+    now = asyncio.run(managed.status(paths_of(read_settings(config))))
     if now.running:
         state = "answering" if now.responding else "NOT answering"
         text = f"running: pid {now.pid}, user {now.user}, {state}, {now.config}"
@@ -64,3 +64,12 @@ def status(var: Path = VAR, as_json: bool = JSON) -> None:
 
 def show(told: dict[str, object], as_json: bool, text: str) -> None:
     typer.echo(msgspec.json.encode(told).decode() if as_json else text)
+
+
+def read_settings(config: Path | None) -> Settings:
+    return load_settings(config or find_settings_file(os.environ))
+
+
+def paths_of(settings: Settings) -> AsteriskPaths:
+    own = settings.paths.prompts
+    return AsteriskPaths.under(settings.paths.var, own if own.is_dir() else None)

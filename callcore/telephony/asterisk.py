@@ -24,7 +24,7 @@ from callcore.telephony.ari_models import (
     StasisStart,
 )
 from callcore.telephony.asterisk_events import LEG, Translator
-from callcore.telephony.causes import HANGUP_QUERY
+from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
 from callcore.types import ChannelId
 
 log = structlog.get_logger(__name__)
@@ -284,7 +284,7 @@ class AsteriskBackend:
         await self._post_waiting((action.channel,), f"channels/{part(action.channel)}/answer")
 
     async def _hangup(self, action: act.Hangup) -> None:
-        self._translator.hanging_up(action.channel)
+        self._translator.hanging_up(action.channel, HANGUP_CAUSE[action.reason])
         await self._delete(f"channels/{part(action.channel)}?{HANGUP_QUERY[action.reason]}")
 
     async def _dial(self, action: act.Dial) -> None:

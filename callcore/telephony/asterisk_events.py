@@ -31,7 +31,7 @@ from callcore.call.events import (
     VoicemailEnded,
 )
 from callcore.telephony import ari_models as ari
-from callcore.telephony.causes import leg_failure
+from callcore.telephony.causes import NORMAL_CLEARING, leg_failure
 from callcore.types import ChannelId, Entry, PlaybackId, RecordingId
 
 #: First Stasis argument of legs that callcore originates.
@@ -105,10 +105,11 @@ class Translator:
         """Asterisk refused to originate: no contact, unknown endpoint, no channel free."""
         return self._end(channel, 20)
 
-    def hanging_up(self, channel: ChannelId) -> None:
+    def hanging_up(self, channel: ChannelId, cause: int) -> None:
         leg = self.legs.get(channel)
         if leg is not None and not leg.peer_ended:
             leg.asked = True
+            leg.cause = cause
 
     def playing(self, channel: ChannelId, playback: PlaybackId) -> None:
         leg = self.legs.get(channel)
@@ -166,6 +167,7 @@ class Translator:
 
     def _stasis_end(self, event: ari.StasisEnd) -> tuple[Event, ...]:
         leg = self.legs.get(event.channel.id)
+        # A channel that arrived is unsubscribed here: no ChannelDestroyed follows.
         return () if leg is None else self._end(leg.id, leg.cause)
 
     def _destroyed(self, event: ari.ChannelDestroyed) -> tuple[Event, ...]:
@@ -173,10 +175,12 @@ class Translator:
 
     def _hangup_request(self, event: ari.ChannelHangupRequest) -> tuple[Event, ...]:
         leg = self.legs.get(event.channel.id)
-        if leg is not None:
-            leg.cause = event.cause or leg.cause
-            # "soft" is a hang-up from inside Asterisk (ours, a time-out); a BYE is not.
-            leg.peer_ended = leg.peer_ended or not (leg.asked or event.soft)
+        # A "soft" one comes from inside Asterisk (ours, a time-out), and its cause is no Q.850
+        # cause. A BYE has none either; an INVITE cancelled by its sender has 127 for SIP 487.
+        if leg is not None and not (leg.asked or event.soft):
+            leg.peer_ended = True
+            cancelled = event.tech_cause == 487
+            leg.cause = NORMAL_CLEARING if cancelled or not event.cause else event.cause
         return ()
 
     def _end(self, channel: ChannelId, cause: int) -> tuple[Event, ...]:

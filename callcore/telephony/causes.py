@@ -5,7 +5,6 @@ from __future__ import annotations
 from callcore.types import HangupReason, LegFailure
 
 NORMAL_CLEARING = 16
-USER_BUSY = 17
 
 _FAILURES = {
     1: LegFailure.UNREACHABLE,  # unallocated number (404)
@@ -36,7 +35,7 @@ def leg_failure(cause: int, dial_status: str, *, cancelled: bool) -> LegFailure:
     return _FAILURES.get(cause) or _DIAL_STATUS.get(dial_status, LegFailure.FAILED)
 
 
-#: What `DELETE /channels/{id}` is told: ``reason`` names, as ARI spells them.
+#: The query of `DELETE /channels/{id}`: ``reason`` names as ARI spells them.
 HANGUP_QUERY = {
     HangupReason.NORMAL: "reason=normal",
     HangupReason.BUSY: "reason=busy",
@@ -44,4 +43,13 @@ HANGUP_QUERY = {
     HangupReason.NO_ANSWER: "reason=no_answer",
     HangupReason.REJECTED: "reason_code=21",
     HangupReason.ANSWERED_ELSEWHERE: "reason=answered_elsewhere",
+}
+
+HANGUP_CAUSE = {
+    HangupReason.NORMAL: NORMAL_CLEARING,
+    HangupReason.BUSY: 17,
+    HangupReason.CONGESTION: 34,
+    HangupReason.NO_ANSWER: 19,
+    HangupReason.REJECTED: 21,
+    HangupReason.ANSWERED_ELSEWHERE: 26,
 }

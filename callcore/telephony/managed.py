@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import pwd
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import aiohttp
@@ -121,19 +123,63 @@ async def start(
     program = find_program()
     check_paths(paths)
     user, warning = run_user(paths, program)
-    passwords = await asyncio.to_thread(write_configuration, program, paths, settings)
-    hand_over(paths, user)
-    running = find_pid(paths)
-    adopted = running is not None
-    if running is None:
-        check_ports(settings)
-        running = await launch(program, paths, user)
-    asterisk = ManagedAsterisk(
-        paths=paths, settings=settings, program=program, passwords=passwords,
-        pid=running, adopted=adopted, warnings=(warning,) if warning else (),
-    )  # fmt: skip
-    await wait_until_ready(asterisk, timeout)
+    warnings = [warning] if warning else []
+    paths.base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with start_lock(paths.base / "start.lock", timeout):
+        running = find_pid(paths)
+        written = await asyncio.to_thread(write_configuration, program, paths, settings)
+        hand_over(paths, user)
+        if running is None:
+            check_ports(settings)
+            pid = await launch(program, paths, user)
+        else:
+            pid = running
+            warnings += changed_while_running(pid, written.changed)
+        asterisk = ManagedAsterisk(
+            paths=paths, settings=settings, program=program, passwords=written.passwords,
+            pid=pid, adopted=running is not None, warnings=tuple(warnings),
+        )  # fmt: skip
+        if asterisk.adopted:
+            await wait_until_ready(asterisk, min(timeout, 5.0))
+        else:
+            await ready_or_stopped(asterisk, timeout)
     return asterisk
+
+
+async def ready_or_stopped(asterisk: ManagedAsterisk, timeout: float) -> None:
+    """A start that fails leaves no half-started Asterisk behind."""
+    ready = False
+    try:
+        await wait_until_ready(asterisk, timeout)
+        ready = True
+    finally:
+        if not ready:
+            await stop(asterisk.paths, 5.0)
+
+
+@contextlib.asynccontextmanager
+async def start_lock(path: Path, timeout: float) -> AsyncIterator[None]:
+    """Two starts at once: the second waits, then adopts."""
+    deadline = time.monotonic() + timeout
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as exc:
+                if time.monotonic() > deadline:
+                    raise SetupError(f"another start of Asterisk holds {path}") from exc
+                await asyncio.sleep(0.05)
+        yield
+
+
+def changed_while_running(pid: int, changed: tuple[str, ...]) -> list[str]:
+    if not changed:
+        return []
+    return [
+        f"Asterisk (pid {pid}) runs with its former configuration; new: {', '.join(changed)}."
+        " It takes effect after callcore asterisk stop and start"
+    ]
 
 
 async def launch(
@@ -169,9 +215,9 @@ async def launch(
 async def wait_until_ready(asterisk: ManagedAsterisk, timeout: float) -> None:
     """Return when ARI answers and every module is loaded."""
     deadline = time.monotonic() + timeout
-    auth = aiohttp.BasicAuth(asterisk.ari_user, asterisk.ari_password)
+    login = {"Authorization": aiohttp.encode_basic_auth(asterisk.ari_user, asterisk.ari_password)}
     limit = aiohttp.ClientTimeout(total=2)
-    async with aiohttp.ClientSession(auth=auth, timeout=limit) as session:
+    async with aiohttp.ClientSession(headers=login, timeout=limit) as session:
         while True:
             if not is_ours(asterisk.pid, asterisk.paths):
                 raise SetupError(f"Asterisk ended while starting: {last_lines(asterisk.paths)}")
@@ -181,15 +227,20 @@ async def wait_until_ready(asterisk: ManagedAsterisk, timeout: float) -> None:
             if answer in (401, 403):
                 raise SetupError(
                     f"{asterisk.ari_url} refuses our password: it belongs to another Asterisk;"
-                    " stop that one or set asterisk.ari_port in callcore.toml"
+                    " stop that one or set asterisk.managed_ari_port in callcore.toml"
                 )
             if time.monotonic() > deadline:
                 raise SetupError(
                     f"Asterisk (pid {asterisk.pid}) does not answer on {asterisk.ari_url} after"
-                    f" {timeout:.0f} s: {last_lines(asterisk.paths)}"
+                    f" {timeout:.0f} s{hint(asterisk)}: {last_lines(asterisk.paths)}"
                 )
             await asyncio.sleep(0.05)
     await asterisk.run_command("core waitfullybooted", max(1.0, deadline - time.monotonic()))
+
+
+def hint(asterisk: ManagedAsterisk) -> str:
+    changed_port = " (if its port was changed in callcore.toml: callcore asterisk stop, then start)"
+    return changed_port if asterisk.adopted else ""
 
 
 async def ask_ari(session: aiohttp.ClientSession, url: str) -> int:

@@ -25,8 +25,8 @@ MODULES: dict[str, tuple[str, ...]] = {
     ),
     "RTP and codecs": (
         "res_rtp_asterisk", "res_rtp_multicast", "res_srtp", "chan_rtp",
-        "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_g722", "codec_opus", "codec_opus_open_source",
-        "codec_resample",
+        "codec_ulaw", "codec_alaw", "codec_a_mu", "codec_g722", "codec_resample",
+        "codec_opus", "codec_opus_open_source",
         "res_format_attr_opus", "format_wav", "format_sln", "format_pcm",
         "format_ogg_opus", "format_ogg_opus_open_source",
     ),

@@ -85,11 +85,11 @@ def check_ports(settings: ManagedSettings) -> None:
     """Say which port is taken before Asterisk half-starts without it."""
     sip, control = settings.sip, settings.control_address
     wanted = [
-        ("ARI", "asterisk.ari_port", control, settings.ari_port, socket.SOCK_STREAM),
-        ("AMI", "asterisk.ami_port", control, settings.ami_port, socket.SOCK_STREAM),
-        ("SIP", "asterisk.sip.udp_port", sip.bind, sip.udp_port, socket.SOCK_DGRAM),
-        ("SIP", "asterisk.sip.tcp_port", sip.bind, sip.tcp_port, socket.SOCK_STREAM),
-        ("SIP TLS", "asterisk.sip.tls_port", sip.bind, sip.tls_port, socket.SOCK_STREAM),
+        ("ARI", "asterisk.managed_ari_port", control, settings.ari_port, socket.SOCK_STREAM),
+        ("AMI", "asterisk.managed_ami_port", control, settings.ami_port, socket.SOCK_STREAM),
+        ("SIP", "sip.udp_port", sip.bind, sip.udp_port, socket.SOCK_DGRAM),
+        ("SIP", "sip.tcp_port", sip.bind, sip.tcp_port, socket.SOCK_STREAM),
+        ("SIP TLS", "sip.tls_port", sip.bind, sip.tls_port, socket.SOCK_STREAM),
     ]
     for purpose, setting, address, port, kind in wanted:
         if port:

@@ -164,9 +164,17 @@ def music_classes(music: Path) -> str:
     )
 
 
+class Written(msgspec.Struct, frozen=True):
+    """What writing the configuration did."""
+
+    passwords: Secrets
+    #: Files whose content is not what it was; a running Asterisk does not have it yet.
+    changed: tuple[str, ...]
+
+
 def write_configuration(
     program: AsteriskProgram, paths: AsteriskPaths, settings: ManagedSettings
-) -> Secrets:
+) -> Written:
     """Make the directories and write what changed; included files of others are left alone."""
     for directory in paths.directories:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -174,9 +182,9 @@ def write_configuration(
     sip = settings.sip
     if sip.tls_port and not sip.tls_certificate:
         ensure_certificate(paths.keys, sip.external_address or sip.bind)
-    for name, text in render(program, paths, settings, passwords).items():
-        write_private(paths.etc / name, text)
+    files = render(program, paths, settings, passwords)
+    changed = [name for name, text in files.items() if write_private(paths.etc / name, text)]
     for name in INCLUDED:
         if not (paths.etc / name).exists():
             write_private(paths.etc / name, "")
-    return passwords
+    return Written(passwords, tuple(changed))
