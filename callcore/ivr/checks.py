@@ -49,9 +49,7 @@ def place_of(target: str, tree: str) -> Place:
     return (first, second) if slash else (tree, first)
 
 
-def check_all(
-    sources: list[SourceTree], known: Known
-) -> tuple[list[TreeError], list[TreeError]]:
+def check_all(sources: list[SourceTree], known: Known) -> tuple[list[TreeError], list[TreeError]]:
     """Errors and warnings of trees that were read."""
     by_id: dict[str, SourceTree] = {}
     errors: list[TreeError] = []
@@ -113,9 +111,7 @@ def _secrets(sources: list[SourceTree]) -> list[str]:
     return [node.into for node in nodes if isinstance(node, Gather) and node.secret]
 
 
-def _variables(
-    source: SourceTree, defined: list[str], secrets: list[str]
-) -> Iterable[TreeError]:
+def _variables(source: SourceTree, defined: list[str], secrets: list[str]) -> Iterable[TreeError]:
     kinds = (Kind.VARIABLE, Kind.TEMPLATE, Kind.SPOKEN, Kind.QUERY)
     for use in source.uses:
         at = _where(use)
@@ -164,8 +160,9 @@ def _endless_loops(by_id: dict[str, SourceTree]) -> Iterable[TreeError]:
     nodes = {(id, n): s.tree.nodes[n] for id, s in by_id.items() for n in s.tree.nodes}
     silent = [place for place, node in nodes.items() if not node.waits]
     edges = _edges(by_id)
-    todo = {place: [p for p in edges[place] if p in nodes and not nodes[p].waits]
-            for place in silent}
+    todo = {
+        place: [p for p in edges[place] if p in nodes and not nodes[p].waits] for place in silent
+    }
     done: dict[Place, bool] = {}
     for start in silent:
         circle = _circle(start, todo, done)
@@ -176,9 +173,7 @@ def _endless_loops(by_id: dict[str, SourceTree]) -> Iterable[TreeError]:
             yield source.error(source.lines[circle[0][1]], message)
 
 
-def _circle(
-    start: Place, edges: dict[Place, list[Place]], done: dict[Place, bool]
-) -> list[Place]:
+def _circle(start: Place, edges: dict[Place, list[Place]], done: dict[Place, bool]) -> list[Place]:
     """The first circle met in a depth-first walk; each place is walked once over all calls."""
     if start in done:
         return []

@@ -113,7 +113,7 @@ def _plain(reader: Reader, text: str) -> bool:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            reader.fail(line, "expected no YAML anchors (&) and aliases (*); quote a \"*\" key")
+            reader.fail(line, 'expected no YAML anchors (&) and aliases (*); quote a "*" key')
         if getattr(event, "tag", None) not in (None, "!"):
             reader.fail(line, "expected no YAML tags (!)")
         if isinstance(event, yaml.CollectionStartEvent):

@@ -270,6 +270,14 @@ class LookUp(Step, frozen=True, kw_only=True, tag="lookup"):
     def exits(self) -> list[Exit]:
         return [("", self.next), *_set(("failed", self.failed))]
 
+    def problems(self) -> Iterator[Problem]:
+        lacking = [name for name in self.into if name not in self.fallback]
+        if lacking and not self.failed:
+            yield "into", f"expected failed, or a fallback for {', '.join(lacking)}"
+        for name in self.fallback:
+            if name not in self.into:
+                yield "fallback", f"expected only variables of into, got {name!r}"
+
 
 class Set(Step, frozen=True, kw_only=True, tag="set"):
     """Set variables; ``language`` sets the caller's language."""
@@ -345,17 +353,7 @@ class Hangup(Step, frozen=True, kw_only=True, tag="hangup"):
 
 
 AnyStep = (
-    Prompt
-    | Menu
-    | Gather
-    | Branch
-    | LookUp
-    | Set
-    | Goto
-    | Enqueue
-    | Transfer
-    | Record
-    | Hangup
+    Prompt | Menu | Gather | Branch | LookUp | Set | Goto | Enqueue | Transfer | Record | Hangup
 )
 
 #: What `step:` may be; ``voicemail`` is the everyday word for a message into a mailbox.

@@ -124,9 +124,7 @@ class Reader:
         text = self._text(node, name, f"one of {', '.join(values)}")
         if text is BAD or text in values:
             return text if text is BAD else hint(text)
-        return self.fail(
-            node, f"{name}: expected one of {', '.join(values)}, got {elide(text)}"
-        )
+        return self.fail(node, f"{name}: expected one of {', '.join(values)}, got {elide(text)}")
 
     def _number(self, node: yaml.Node, hint: Any, name: str, span: Span | None = None) -> Any:
         kind = "a whole number" if hint is int else "a number"
