@@ -18,6 +18,7 @@ from callcore.types import (
     CallId,
     ChannelId,
     HangupReason,
+    PhoneId,
     PlaybackId,
     QueueId,
     RecordingId,
@@ -101,6 +102,7 @@ class RecordVoicemail(Action, frozen=True, kw_only=True):
 
     channel: ChannelId
     recording: RecordingId
+    mailbox: str = ""
     max_seconds: float = 120.0
     #: Ends after so much silence; 0: never.
     silence_seconds: float = 5.0
@@ -201,6 +203,18 @@ class WriteRecord(Action, frozen=True, kw_only=True):
     record: CallRecord
 
 
+class WriteAgentState(Action, frozen=True, kw_only=True):
+    """An agent's state changed: for the agents' log and for whoever watches."""
+
+    at: float
+    agent: AgentId
+    state: str
+    before: str
+    reason: str = ""
+    phone: PhoneId = ""
+    queue: QueueId = ""
+
+
 AnyAction = (
     Answer
     | Hangup
@@ -226,4 +240,5 @@ AnyAction = (
     | CheckPin
     | WriteEvent
     | WriteRecord
+    | WriteAgentState
 )

@@ -1,0 +1,141 @@
+"""What happens to single channels: they ring, answer, fail, hang up, and finish playing."""
+
+from __future__ import annotations
+
+from callcore.call import queueing, service, talking, transfer, tree_walk
+from callcore.call.actions import Hangup
+from callcore.call.context import Context
+from callcore.call.ending import end_call, forget_when_done, write_record
+from callcore.call.model import Call, Leg, LegState, PlayFor, Role
+from callcore.call.state import CallState
+from callcore.types import ChannelId, LegFailure, Outcome, PlaybackId
+
+
+def ringing(cx: Context, channel: ChannelId) -> None:
+    call = cx.call_of(channel)
+    leg = call.leg(channel) if call is not None else None
+    if call is not None and leg is not None and call.live:
+        cx.note(call, "ringing", agent=leg.agent, target=leg.target)
+
+
+def answered(cx: Context, channel: ChannelId) -> None:
+    """A leg we dialled is up: an agent accepts an offer, or a number answers."""
+    call = cx.call_of(channel)
+    leg = call.leg(channel) if call is not None else None
+    if call is None or leg is None:
+        cx.do(Hangup(call="", channel=channel))  # answered after it was given up
+        return
+    if leg.state is not LegState.DIALLING or not call.live:
+        return
+    if leg.role is Role.AGENT:
+        queueing.accept(cx, call, leg)
+    else:
+        transfer.direct_answered(cx, call, leg)
+
+
+def failed(cx: Context, channel: ChannelId, failure: LegFailure) -> None:
+    """A leg we dialled ended unanswered."""
+    gone(cx, channel, by_peer=True, failure=failure)
+
+
+def gone(
+    cx: Context,
+    channel: ChannelId,
+    *,
+    by_peer: bool,
+    cause: int = 0,
+    failure: LegFailure = LegFailure.FAILED,
+) -> None:
+    """A channel no longer exists; what that means depends on whose it was."""
+    call = cx.call_of(channel)
+    leg = call.leg(channel) if call is not None else None
+    if call is None or leg is None:
+        return
+    if leg.role is Role.CALLER:
+        _caller_gone(cx, call, leg, cause, by_peer=by_peer)
+    elif leg.state is LegState.ENDING or not call.live:
+        cx.drop_leg(call, channel)
+    elif leg.role is Role.AGENT and leg.state in (LegState.DIALLING, LegState.ANNOUNCING):
+        queueing.offer_failed(cx, call, leg, failure)
+    elif leg.state is LegState.DIALLING:
+        transfer.direct_failed(cx, call, leg, failure)
+    elif call.transfer is not None and call.transfer.by_channel == channel:
+        transfer.transferring_side_gone(cx, call, leg)
+    else:
+        call.hangup_cause = call.hangup_cause or cause
+        talking.far_side_gone(cx, call, leg)
+    _line_gone(cx, leg)
+    forget_when_done(cx, call)
+
+
+def _line_gone(cx: Context, leg: Leg) -> None:
+    """A nailed-up line that was lent to a call is gone for its own call as well."""
+    session = cx.state.sessions.get(leg.agent) if leg.nailed else None
+    line = cx.state.calls.get(session.line_call) if session is not None else None
+    if line is not None and line.channel == leg.channel:
+        service.line_gone(cx, line)
+        cx.drop_leg(line, leg.channel)
+        forget_when_done(cx, line)
+
+
+def _caller_gone(cx: Context, call: Call, leg: Leg, cause: int, *, by_peer: bool) -> None:
+    call.hangup_cause = call.hangup_cause or cause
+    leg.state = LegState.ENDING  # nothing left to hang up
+    by = "caller" if by_peer else "network"
+    if not call.live:
+        pass  # we ended it; this is the confirmation
+    elif call.service is not None:
+        service.line_gone(cx, call)
+    elif call.queued_since is not None:
+        queueing.abandon(cx, call)
+    elif call.voicemail:
+        end_call(cx, call, hung_up_by=by, outcome=Outcome.VOICEMAIL)
+    else:
+        end_call(cx, call, hung_up_by=by)
+    cx.drop_leg(call, call.channel)
+
+
+def playback_ended(cx: Context, channel: ChannelId, playback: PlaybackId, *, ok: bool) -> None:
+    """What was played is over; why it was played decides what follows."""
+    call = cx.call_of(channel)
+    playing = call.playing.pop(playback, None) if call is not None else None
+    if call is None or playing is None or not call.live:
+        return
+    match playing.purpose:
+        case PlayFor.IVR:
+            tree_walk.playback_ended(cx, call, ok)
+        case PlayFor.AGENT_ANNOUNCEMENT:
+            leg = call.leg(channel)
+            if leg is not None and leg.state is LegState.ANNOUNCING:
+                queueing.connect_agent(cx, call, leg)
+        case PlayFor.FAREWELL:
+            end_call(cx, call, hung_up_by="callcore")
+        case PlayFor.SERVICE:
+            pass
+
+
+def message_ended(
+    cx: Context, channel: ChannelId, recording: str, seconds: float, *, ok: bool
+) -> None:
+    """A voicemail message is complete, while the caller is there or after they hung up."""
+    call = next((c for c in cx.state.calls.values() if c.voicemail == recording), None)
+    if call is None:
+        return
+    call.voicemail = ""
+    if call.live:
+        tree_walk.message_ended(cx, call, recording, seconds, ok)
+        return
+    if not ok or seconds <= 0:
+        call.outcome = Outcome.IVR_ONLY
+        write_record(cx, call)
+    forget_when_done(cx, call)
+
+
+def digit(cx: Context, channel: ChannelId, key: str) -> None:
+    call = cx.call_of(channel)
+    if call is None or not call.live or channel != call.channel:
+        return
+    if call.state is CallState.SERVICE:
+        service.digit(cx, call, key)
+    else:
+        tree_walk.digit(cx, call, key)

@@ -1,0 +1,214 @@
+"""The state of all calls, as plain values: what a snapshot holds and a restart restores.
+
+Nothing here refers to another object except by id, so that `msgspec` can write and read the whole.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from callcore.call.record import Segment
+from callcore.call.state import CallState
+from callcore.directory import Directory
+from callcore.ivr.state import RunState
+from callcore.ivr.tree import Trees
+from callcore.types import (
+    AgentId,
+    BridgeId,
+    CallId,
+    ChannelId,
+    Outcome,
+    PhoneId,
+    PlaybackId,
+    QueueId,
+    RecordingId,
+)
+
+
+class Role(StrEnum):
+    """Whose end of the call a leg is."""
+
+    CALLER = "caller"
+    #: Offered by the distributor.
+    AGENT = "agent"
+    #: Dialled directly: a number, a phone, or an agent outside the queues.
+    PARTY = "party"
+
+
+class LegState(StrEnum):
+    DIALLING = "dialling"
+    #: Answered, but hearing an announcement alone before the bridge.
+    ANNOUNCING = "announcing"
+    UP = "up"
+    #: We asked for its end and wait for the back end to confirm.
+    ENDING = "ending"
+
+
+class Leg(msgspec.Struct, kw_only=True):
+    """One channel of a call."""
+
+    channel: ChannelId
+    role: Role
+    state: LegState
+    agent: AgentId = ""
+    #: What was dialled: a phone id or a number.
+    target: str = ""
+    #: The trunk a number was dialled on.
+    trunk: str = ""
+    on_hold: bool = False
+    #: A nailed-up line: it is lent to the call, not ended with it.
+    nailed: bool = False
+
+
+class PlayFor(StrEnum):
+    """Why something is being played; decides what happens when it ends."""
+
+    IVR = "ivr"
+    AGENT_ANNOUNCEMENT = "agent_announcement"
+    SERVICE = "service"
+    #: Hang up after it.
+    FAREWELL = "farewell"
+
+
+class Playing(msgspec.Struct, kw_only=True):
+    playback: PlaybackId
+    channel: ChannelId
+    purpose: PlayFor
+
+
+class Transfer(msgspec.Struct, kw_only=True):
+    """A transfer whose target is still being rung; the transferring agent may come back."""
+
+    #: Channel that asked; empty once that phone has hung up.
+    by_channel: ChannelId
+    by_agent: AgentId = ""
+    #: The phone waits for our answer to its REFER.
+    refer: bool = True
+
+
+class Direct(msgspec.Struct, kw_only=True):
+    """A number or agent dialled outside the queues, and what to do when it fails."""
+
+    channel: ChannelId
+    deadline: float
+    target: str
+    agent: AgentId = ""
+
+
+class Asked(StrEnum):
+    """What the feature-code dialogue waits for."""
+
+    AGENT = "agent"
+    PIN = "pin"
+    VERDICT = "verdict"
+    NOTHING = "nothing"
+
+
+class Service(msgspec.Struct, kw_only=True):
+    """The dialogue behind a feature code, dialled at a phone."""
+
+    code: str
+    phone: PhoneId
+    asked: Asked = Asked.NOTHING
+    digits: str = ""
+    agent: AgentId = ""
+    tries: int = 0
+    deadline: float | None = None
+    #: This call is the agent's nailed-up line.
+    line: bool = False
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One call, from arrival to the end of wrap-up."""
+
+    id: CallId
+    node: str
+    direction: str
+    endpoint: str
+    channel: ChannelId
+    caller_number: str
+    caller_name: str
+    dialled: str
+    arrived_at: float
+    #: Internal calls: the agent logged in at the phone that placed it.
+    placed_by: AgentId = ""
+    answered: bool = False
+    state: CallState = CallState.ARRIVED
+    legs: dict[ChannelId, Leg] = {}
+    bridge: BridgeId = ""
+    run: RunState | None = None
+    tree: str = ""
+    variables: dict[str, str] = {}
+    playing: dict[PlaybackId, Playing] = {}
+    #: Where an overflowing caller goes when no tree is running.
+    direct: Direct | None = None
+    transfer: Transfer | None = None
+    service: Service | None = None
+    music: bool = False
+    #: The queue it waits in now, or waited in last.
+    queue: QueueId = ""
+    priority: int = 0
+    skills: dict[str, int] = {}
+    queued_since: float | None = None
+    #: The agent at work on it now (in acd terms: holds the contact).
+    agent: AgentId = ""
+    first_agent: AgentId = ""
+    #: Agents whose wrap-up for this call is not over yet.
+    wrapping: list[AgentId] = []
+    recording: RecordingId = ""
+    recording_paused: bool = False
+    no_recording_reason: str = "never_bridged"
+    #: The message being recorded now.
+    voicemail: RecordingId = ""
+    token: int = 0
+    # Times and facts of the record.
+    ivr_at: float | None = None
+    queued_at: float | None = None
+    first_offered_at: float | None = None
+    connected_at: float | None = None
+    ended_at: float | None = None
+    wrap_up_ended_at: float | None = None
+    wrap_up_seconds: float = 0.0
+    offers: int = 0
+    transfers: int = 0
+    outcome: Outcome | None = None
+    hung_up_by: str = ""
+    hangup_cause: int = 0
+    estimated: bool = False
+    segments: list[Segment] = []
+    sequence: int = 0
+
+    def leg(self, channel: ChannelId) -> Leg | None:
+        return self.legs.get(channel)
+
+    @property
+    def live(self) -> bool:
+        return self.state is not CallState.ENDED
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """An agent logged in at a phone."""
+
+    agent: AgentId
+    phone: PhoneId
+    since: float
+    #: Channel and call of the nailed-up line, when it is up.
+    line: ChannelId = ""
+    line_call: CallId = ""
+
+
+class SwitchState(msgspec.Struct, kw_only=True):
+    """All of it."""
+
+    directory: Directory = msgspec.field(default_factory=Directory)
+    #: Trees in force for new callers, and the versions callers are still in.
+    trees: Trees = msgspec.field(default_factory=Trees)
+    prefix: str = ""
+    last_id: int = 0
+    calls: dict[CallId, Call] = {}
+    sessions: dict[AgentId, Session] = {}
+    reachable: dict[PhoneId, bool] = {}
+    #: Nodes whose link is down, since when.
+    down: dict[str, float] = {}

@@ -1,0 +1,260 @@
+"""A caller in a queue: entering it, being offered to agents, leaving it.
+
+The distributor decides; this file turns its decisions into ringing phones and back.
+"""
+
+from __future__ import annotations
+
+from callcore.acd.events import (
+    ContactLeft,
+    ContactQueued,
+    Offer,
+    OfferAnswered,
+    OfferFailed,
+    OfferResult,
+    Overflow,
+    Withdraw,
+    WithdrawReason,
+)
+from callcore.call import talking, tree_walk
+from callcore.call.actions import Answer, Dial
+from callcore.call.context import Context
+from callcore.call.ending import end_call, release_agent
+from callcore.call.model import Call, Leg, LegState, PlayFor, Role
+from callcore.call.record import SegmentKind
+from callcore.call.state import CallState, Move
+from callcore.directory import RecordFrom
+from callcore.types import HangupReason, LegFailure, QueueId, Reach
+
+_RESULT = {
+    LegFailure.BUSY: OfferResult.BUSY,
+    LegFailure.NO_ANSWER: OfferResult.NO_ANSWER,
+    LegFailure.REJECTED: OfferResult.REJECTED,
+    LegFailure.UNREACHABLE: OfferResult.UNREACHABLE,
+    LegFailure.CANCELLED: OfferResult.NO_ANSWER,
+    LegFailure.FAILED: OfferResult.FAILED,
+}
+
+
+def enter_queue(
+    cx: Context,
+    call: Call,
+    queue: QueueId,
+    *,
+    priority: int = 0,
+    skills: dict[str, int] | None = None,
+    since: float | None = None,
+) -> None:
+    """Put the caller into a queue; `since` keeps a place earned earlier."""
+    leave_queue(cx, call)
+    cx.move(call, Move.ENTER_QUEUE)
+    if not call.answered:
+        call.answered = True
+        cx.do(Answer(call=call.id, channel=call.channel))
+    call.queue = queue
+    call.priority = priority
+    call.skills = skills or {}
+    call.queued_since = cx.now if since is None else since
+    call.queued_at = call.queued_at or cx.now
+    cx.begin(call, SegmentKind.QUEUE, queue=queue)
+    cx.note(call, "queued", queue=queue, priority=priority)
+    settings = cx.state.directory.queues.get(queue)
+    if settings is not None:
+        if settings.record is RecordFrom.ANSWERED:
+            talking.start_recording(cx, call)
+        cx.music_on(call, settings.music)
+    cx.tell(
+        ContactQueued(
+            contact=call.id,
+            queue=queue,
+            since=call.queued_since,
+            priority=priority,
+            skills=call.skills,
+        )
+    )
+
+
+def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
+    """Take the caller out of the queue it waits in, if any; ringing phones stop."""
+    if call.queued_since is None:
+        return
+    call.queued_since = None
+    cx.close(call, SegmentKind.QUEUE, result)
+    for leg in offered_legs(call):
+        _stop_offer(cx, call, leg, HangupReason.NORMAL, result)
+    cx.tell(ContactLeft(contact=call.id, abandoned=False))
+
+
+def offered_legs(call: Call) -> list[Leg]:
+    """Agents being rung, or hearing the announcement, for this caller."""
+    return [
+        leg
+        for leg in call.legs.values()
+        if leg.role is Role.AGENT and leg.state in (LegState.DIALLING, LegState.ANNOUNCING)
+    ]
+
+
+# --- what the distributor decided --------------------------------------------------------------
+
+
+def offer(cx: Context, decision: Offer) -> None:
+    """Ring the agent's phone (or beep on the line that stays up)."""
+    call = cx.state.calls.get(decision.contact)
+    session = cx.state.sessions.get(decision.agent)
+    if call is None or session is None or call.queued_since is None:
+        cx.tell(
+            OfferFailed(contact=decision.contact, agent=decision.agent, result=OfferResult.FAILED)
+        )
+        return
+    call.offers += 1
+    call.first_offered_at = call.first_offered_at or cx.now
+    cx.move(call, Move.RING)
+    cx.begin(call, SegmentKind.OFFER, agent=decision.agent, queue=decision.queue)
+    cx.note(
+        call,
+        "offered",
+        agent=decision.agent,
+        queue=decision.queue,
+        phone=session.phone,
+        reasons=" ".join(decision.reasons),
+    )
+    agent = cx.state.directory.agents.get(decision.agent)
+    if session.line:
+        _offer_on_line(cx, call, decision)
+        return
+    leg = Leg(
+        channel=cx.new_id("a"),
+        role=Role.AGENT,
+        state=LegState.DIALLING,
+        agent=decision.agent,
+        target=session.phone,
+    )
+    cx.add_leg(call, leg)
+    cx.do(
+        Dial(
+            call=call.id,
+            channel=leg.channel,
+            endpoint=f"phone:{session.phone}",
+            caller_number=call.caller_number,
+            caller_name=call.caller_name,
+            auto_answer=agent is not None and agent.reach is Reach.AUTO_ANSWER,
+        )
+    )
+
+
+def _offer_on_line(cx: Context, call: Call, decision: Offer) -> None:
+    session = cx.state.sessions[decision.agent]
+    leg = Leg(
+        channel=session.line,
+        role=Role.AGENT,
+        state=LegState.DIALLING,
+        agent=decision.agent,
+        target=session.phone,
+        nailed=True,
+    )
+    cx.add_leg(call, leg)
+    accept(cx, call, leg)
+
+
+def accept(cx: Context, call: Call, leg: Leg) -> None:
+    """An offered agent answered: theirs is the call; the bridge follows the announcement."""
+    call.agent = leg.agent
+    cx.close(call, SegmentKind.OFFER, "answered", leg.agent)
+    cx.note(call, "agent_answered", agent=leg.agent)
+    cx.tell(OfferAnswered(contact=call.id, agent=leg.agent))
+    media = announcement(cx, call)
+    if leg.nailed:
+        media = ("beep", *media)
+    if media:
+        leg.state = LegState.ANNOUNCING
+        cx.play(call, leg.channel, PlayFor.AGENT_ANNOUNCEMENT, media)
+    else:
+        connect_agent(cx, call, leg)
+
+
+def connect_agent(cx: Context, call: Call, leg: Leg) -> None:
+    """Bridge caller and agent; the wait is over."""
+    call.queued_since = None
+    cx.close(call, SegmentKind.QUEUE, "answered")
+    call.first_agent = call.first_agent or leg.agent
+    talking.connect(cx, call, leg)
+
+
+def announcement(cx: Context, call: Call) -> tuple[str, ...]:
+    """What the agent hears alone before the bridge: queue name and wait filled in."""
+    queue = cx.state.directory.queues.get(call.queue)
+    if queue is None or not queue.agent_announcement:
+        return ()
+    wait = int(cx.now - (call.queued_since if call.queued_since is not None else cx.now))
+    text = queue.agent_announcement.replace("{queue}", queue.name or queue.id)
+    return (text.replace("{wait}", str(wait)),)
+
+
+def withdraw(cx: Context, decision: Withdraw) -> None:
+    call = cx.state.calls.get(decision.contact)
+    if call is None:
+        return
+    reason = (
+        HangupReason.ANSWERED_ELSEWHERE
+        if decision.reason is WithdrawReason.ANSWERED_ELSEWHERE
+        else HangupReason.NORMAL
+    )
+    for leg in offered_legs(call):
+        if leg.agent == decision.agent:
+            _stop_offer(cx, call, leg, reason, decision.reason.value)
+    _nobody_rings(cx, call)
+
+
+def overflow(cx: Context, decision: Overflow) -> None:
+    """The queue gave up: the tree's overflow node, the queue's own, or a polite end."""
+    call = cx.state.calls.get(decision.contact)
+    if call is None or not call.live:
+        return
+    call.queued_since = None
+    cx.close(call, SegmentKind.QUEUE, "overflow")
+    cx.note(call, "overflowed", queue=decision.queue, reason=decision.reason.value)
+    cx.music_off(call)
+    tree_walk.resume_after_queue(cx, call, decision.reason.value)
+
+
+# --- what the phones answered --------------------------------------------------------------------
+
+
+def offer_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None:
+    """The offered phone did not answer; the distributor offers the next one."""
+    if leg.state is LegState.ANNOUNCING:
+        _lost_before_bridge(cx, call, leg)
+        return
+    cx.close(call, SegmentKind.OFFER, failure.value, leg.agent)
+    cx.note(call, "offer_failed", agent=leg.agent, result=failure.value)
+    cx.drop_leg(call, leg.channel)
+    _nobody_rings(cx, call)
+    cx.tell(OfferFailed(contact=call.id, agent=leg.agent, result=_RESULT[failure]))
+
+
+def _lost_before_bridge(cx: Context, call: Call, leg: Leg) -> None:
+    """The agent hung up while hearing the announcement: back to the front of the queue."""
+    since = call.queued_since
+    release_agent(cx, call, leg)
+    cx.drop_leg(call, leg.channel)
+    call.queued_since = None
+    cx.close(call, SegmentKind.QUEUE, "agent_gone")
+    enter_queue(cx, call, call.queue, priority=call.priority, skills=call.skills, since=since)
+
+
+def abandon(cx: Context, call: Call) -> None:
+    """The caller hung up while waiting."""
+    cx.note(call, "abandoned", queue=call.queue)
+    end_call(cx, call, hung_up_by="caller")
+
+
+def _stop_offer(cx: Context, call: Call, leg: Leg, reason: HangupReason, result: str) -> None:
+    cx.close(call, SegmentKind.OFFER, result, leg.agent)
+    cx.note(call, "offer_withdrawn", agent=leg.agent, reason=result)
+    cx.stop_playing(call, PlayFor.AGENT_ANNOUNCEMENT, leg.channel)
+    cx.hang_up(call, leg, reason)
+
+
+def _nobody_rings(cx: Context, call: Call) -> None:
+    if call.state is CallState.RINGING and call.queued_since is not None and not offered_legs(call):
+        cx.move(call, Move.STOP_RINGING)

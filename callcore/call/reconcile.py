@@ -1,0 +1,125 @@
+"""After the link to a node was lost: what the node says exists against what we remember.
+
+Asterisk keeps talks and music going while callcore is away, but tells nobody what happened. On
+return, channels that are gone are treated as hung up (their time marked as estimated), legs that
+were answered meanwhile as answered, parties left alone in a bridge are let go, callers in a tree
+hear their node again, and a channel nobody knows is hung up rather than left in limbo.
+"""
+
+from __future__ import annotations
+
+from callcore.call import legs, tree_walk
+from callcore.call.actions import CreateBridge, DestroyBridge, Hangup, Join, StartRecording
+from callcore.call.context import Context
+from callcore.call.ending import end_call
+from callcore.call.events import BackendDown, BackendUp, ChannelFact
+from callcore.call.model import Call, LegState, PlayFor
+from callcore.call.state import CallState
+from callcore.types import LegFailure, Outcome
+
+LINK_GRACE_SECONDS = 30.0
+"""So long calls are kept in memory while the node cannot be asked about them."""
+
+
+def backend_down(cx: Context, event: BackendDown) -> None:
+    """Remember since when; if the node itself is gone, so are its calls."""
+    cx.state.down.setdefault(event.node, cx.now)
+    if event.dead:
+        close_all(cx, event.node, event.reason or "node_lost")
+
+
+def close_all(cx: Context, node: str, reason: str) -> None:
+    """End every call of a node in the records; its agents are free again."""
+    for call in list(cx.state.calls.values()):
+        if call.node != node:
+            continue
+        call.estimated = True
+        cx.note(call, "node_lost", reason=reason)
+        outcome = None if call.connected_at is not None else Outcome.FAILED
+        end_call(cx, call, hung_up_by="network", outcome=outcome)
+        for channel in list(call.legs):
+            legs.gone(cx, channel, by_peer=False)
+
+
+def links_overdue(cx: Context) -> None:
+    """Nodes that did not come back in time lose their calls."""
+    for node, since in list(cx.state.down.items()):
+        if since + LINK_GRACE_SECONDS <= cx.now:
+            cx.state.down[node] = float("inf")
+            close_all(cx, node, "link_lost")
+
+
+def backend_up(cx: Context, event: BackendUp) -> None:
+    """Compare the node's snapshot with our memory."""
+    cx.state.down.pop(event.node, None)
+    facts = {fact.channel: fact for fact in event.channels}
+    before = list(cx.state.calls.values())
+    for call in before:
+        if call.node == event.node:
+            _compare(cx, call, facts)
+    _let_go_of_strangers(cx, event)
+    _empty_bridges(cx, event)
+
+
+def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact]) -> None:
+    for channel in list(call.legs):
+        if channel not in facts:
+            call.estimated = True
+            legs.gone(cx, channel, by_peer=True, failure=LegFailure.FAILED)
+        elif facts[channel].up and call.live:
+            leg = call.legs.get(channel)
+            if leg is not None and leg.state is LegState.DIALLING:
+                legs.answered(cx, channel)
+    if call.id in cx.state.calls:
+        _do_again(cx, call)
+
+
+def _do_again(cx: Context, call: Call) -> None:
+    """What we had decided may never have reached the node; doing it twice is harmless."""
+    for leg in call.legs.values():
+        if leg.state is LegState.ENDING:
+            cx.do(Hangup(call=call.id, channel=leg.channel))
+    if not call.live:
+        return
+    for playing in list(call.playing.values()):
+        if playing.purpose is not PlayFor.IVR:
+            legs.playback_ended(cx, playing.channel, playing.playback, ok=False)
+    if call.state is CallState.IVR and not call.voicemail:
+        tree_walk.restart_node(cx, call)
+    elif call.state is CallState.TALKING and call.transfer is None:
+        _bridge_again(cx, call)
+    elif call.music:
+        call.music = False
+        queue = cx.state.directory.queues.get(call.queue)
+        cx.music_on(call, queue.music if queue is not None else "default")
+
+
+def _bridge_again(cx: Context, call: Call) -> None:
+    together = tuple(leg.channel for leg in call.legs.values() if leg.state is LegState.UP)
+    cx.do(CreateBridge(call=call.id, bridge=call.bridge))
+    cx.do(Join(call=call.id, bridge=call.bridge, channels=together))
+    if call.recording:
+        cx.do(
+            StartRecording(
+                call=call.id,
+                recording=call.recording,
+                channel=call.channel,
+                queue=call.queue,
+                agent=call.agent,
+            )
+        )
+
+
+def _let_go_of_strangers(cx: Context, event: BackendUp) -> None:
+    """Channels in our hands that no call claims: nobody would ever end them."""
+    for fact in event.channels:
+        if fact.ours and fact.channel not in cx.by_channel:
+            cx.do(Hangup(call="", channel=fact.channel))
+
+
+def _empty_bridges(cx: Context, event: BackendUp) -> None:
+    """Bridges of calls that are over."""
+    ours = {call.bridge for call in cx.state.calls.values() if call.bridge}
+    for fact in event.bridges:
+        if fact.bridge not in ours:
+            cx.do(DestroyBridge(call="", bridge=fact.bridge))

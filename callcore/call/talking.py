@@ -1,0 +1,122 @@
+"""Two parties in a bridge: connecting, recording, hold, and the end of one side."""
+
+from __future__ import annotations
+
+from callcore.acd.events import HoldChanged
+from callcore.call.actions import (
+    Answer,
+    Join,
+    PauseRecording,
+    ResumeRecording,
+    StartRecording,
+)
+from callcore.call.context import Context
+from callcore.call.ending import end_call, release_agent
+from callcore.call.model import Call, Leg, LegState, Role
+from callcore.call.record import SegmentKind
+from callcore.call.state import Move
+from callcore.directory import RecordFrom
+from callcore.types import HangupReason, LegFailure, Outcome
+
+REFUSAL = {
+    LegFailure.BUSY: HangupReason.BUSY,
+    LegFailure.NO_ANSWER: HangupReason.NO_ANSWER,
+    LegFailure.REJECTED: HangupReason.REJECTED,
+    LegFailure.UNREACHABLE: HangupReason.CONGESTION,
+    LegFailure.CANCELLED: HangupReason.NORMAL,
+    LegFailure.FAILED: HangupReason.CONGESTION,
+}
+"""What a phone that dialled is told when the far side did not answer."""
+
+
+def connect(cx: Context, call: Call, leg: Leg) -> None:
+    """Put the caller and `leg` into the call's bridge."""
+    leg.state = LegState.UP
+    if not call.answered:
+        call.answered = True
+        cx.do(Answer(call=call.id, channel=call.channel))
+    cx.open_bridge(call)
+    call.music = False  # a join ends the music
+    cx.do(Join(call=call.id, bridge=call.bridge, channels=(call.channel, leg.channel)))
+    cx.move(call, Move.CONNECT)
+    call.connected_at = call.connected_at or cx.now
+    cx.begin(call, SegmentKind.TALK, agent=leg.agent, queue=call.queue, target=leg.target)
+    cx.note(call, "connected", agent=leg.agent, target=leg.target)
+    if leg.role is Role.AGENT:
+        _record_if_wanted(cx, call)
+
+
+def _record_if_wanted(cx: Context, call: Call) -> None:
+    queue = cx.state.directory.queues.get(call.queue)
+    if queue is None or queue.record is RecordFrom.OFF:
+        call.no_recording_reason = "queue_does_not_record"
+        return
+    start_recording(cx, call)
+
+
+def start_recording(cx: Context, call: Call) -> None:
+    """Begin the call's one recording; it goes on through transfers until the call ends."""
+    if call.recording:
+        return
+    call.recording = cx.new_id("r")
+    cx.note(call, "recording_started", recording=call.recording)
+    cx.do(
+        StartRecording(
+            call=call.id,
+            recording=call.recording,
+            channel=call.channel,
+            queue=call.queue,
+            agent=call.agent,
+        )
+    )
+
+
+def recording_failed(cx: Context, call: Call, reason: str) -> None:
+    call.no_recording_reason = f"failed: {reason}"
+    call.recording = ""
+    cx.note(call, "recording_failed", reason=reason)
+
+
+def pause_recording(cx: Context, call: Call) -> None:
+    if call.recording and not call.recording_paused and call.live:
+        call.recording_paused = True
+        cx.note(call, "recording_paused")
+        cx.do(PauseRecording(call=call.id, recording=call.recording))
+
+
+def resume_recording(cx: Context, call: Call) -> None:
+    if call.recording and call.recording_paused and call.live:
+        call.recording_paused = False
+        cx.note(call, "recording_resumed")
+        cx.do(ResumeRecording(call=call.id, recording=call.recording))
+
+
+def hold(cx: Context, call: Call, leg: Leg, on: bool) -> None:
+    """A phone pressed hold, or let go of it; the back end plays the music to the other side."""
+    if leg.on_hold == on or not call.live:
+        return
+    leg.on_hold = on
+    cx.note(call, "held" if on else "unheld", by=leg.role.value, agent=leg.agent)
+    if on:
+        cx.begin(call, SegmentKind.HOLD, agent=leg.agent, queue=call.queue)
+    else:
+        cx.close(call, SegmentKind.HOLD, "resumed", leg.agent)
+    if leg.role is Role.AGENT and leg.agent == call.agent:
+        cx.tell(HoldChanged(contact=call.id, agent=leg.agent, on_hold=on))
+
+
+def far_side_gone(cx: Context, call: Call, leg: Leg) -> None:
+    """The agent or the number dialled hung up on the caller."""
+    release_agent(cx, call, leg)
+    cx.close(call, SegmentKind.TALK, "ended", leg.agent)
+    cx.drop_leg(call, leg.channel)
+    others = [
+        other
+        for other in call.legs.values()
+        if other.role is not Role.CALLER and other.state is LegState.UP
+    ]
+    if others:
+        return
+    by = "agent" if leg.agent else "party"
+    outcome = Outcome.TRANSFERRED if leg.role is Role.PARTY and not call.first_agent else None
+    end_call(cx, call, hung_up_by=by, outcome=outcome)

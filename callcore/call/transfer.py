@@ -1,0 +1,409 @@
+"""Moving a caller: to a number, an agent, a queue or a tree, blind or attended.
+
+Blind (REFER, RFC 3515; Asterisk's ChannelTransfer with ``ari-only``): the transferring phone waits
+for our verdict, so it is kept in the call, off the bridge, until the target answered. If the target
+fails, the caller comes back to that agent, or to the queue if the agent is gone by then.
+
+Attended (REFER with Replaces, RFC 3891): the phone has two calls with us; the party of the second
+one joins the caller of the first.
+"""
+
+from __future__ import annotations
+
+from callcore.acd.events import BusyChanged, ContactAssigned, ContactLeft
+from callcore.call import queueing, talking, tree_walk
+from callcore.call.actions import AnswerTransfer, Dial, Join, Leave
+from callcore.call.context import Context
+from callcore.call.ending import end_call, release_agent
+from callcore.call.model import Call, Direct, Leg, LegState, Role, Transfer
+from callcore.call.numbering import Target, TargetKind, resolve
+from callcore.call.record import SegmentKind
+from callcore.call.state import CallState, Move
+from callcore.types import AgentId, LegFailure, Outcome
+
+RING_SECONDS = 30.0
+
+# --- dialling one target for a caller -----------------------------------------------------------
+
+
+def dial_for_caller(
+    cx: Context, call: Call, dialled: str, ring_seconds: float = RING_SECONDS
+) -> None:
+    """Ring a number, phone or agent outside the queues; the caller hears music meanwhile."""
+    target = resolve(cx.state.directory, dialled)
+    if target is None or target.kind in (TargetKind.FEATURE, TargetKind.QUEUE, TargetKind.TREE):
+        _go_to(cx, call, target, dialled)
+        return
+    way = _way_to(cx, target)
+    if isinstance(way, LegFailure):
+        cx.note(call, "dial_failed", target=dialled, result=way.value)
+        _direct_failed(cx, call, way)
+        return
+    endpoint, agent = way
+    leg = Leg(
+        channel=cx.new_id("a"),
+        role=Role.PARTY,
+        state=LegState.DIALLING,
+        agent=agent,
+        target=target.number or target.id,
+        trunk=target.id if target.kind is TargetKind.OUTSIDE else "",
+    )
+    cx.add_leg(call, leg)
+    cx.move(call, Move.RING)
+    if call.answered:
+        cx.music_on(call)
+    call.direct = Direct(
+        channel=leg.channel, deadline=cx.now + ring_seconds, target=dialled, agent=agent
+    )
+    if agent:
+        cx.tell(BusyChanged(agent=agent, busy=True))
+    cx.begin(call, SegmentKind.DIAL, target=leg.target, agent=agent)
+    cx.note(call, "dialled", target=leg.target, agent=agent)
+    cx.do(
+        Dial(
+            call=call.id,
+            channel=leg.channel,
+            endpoint=endpoint,
+            caller_number=_presented_number(cx, call, target),
+            caller_name=call.caller_name,
+        )
+    )
+
+
+def _go_to(cx: Context, call: Call, target: Target | None, dialled: str) -> None:
+    """Targets that need no dialling."""
+    if target is None or target.kind is TargetKind.FEATURE:
+        cx.note(call, "dial_failed", target=dialled, result="no_such_number")
+        _direct_failed(cx, call, LegFailure.FAILED)
+    elif target.kind is TargetKind.QUEUE:
+        queueing.enter_queue(cx, call, target.id, priority=call.priority)
+    else:
+        call.run = None
+        tree_walk.enter_tree(cx, call, target.id)
+
+
+def _way_to(cx: Context, target: Target) -> tuple[str, AgentId] | LegFailure:
+    """Endpoint to dial and the agent behind it, or why it cannot be reached now."""
+    if target.kind is TargetKind.OUTSIDE:
+        if not trunk_has_room(cx, target.id):
+            return LegFailure.BUSY
+        return f"trunk:{target.id}/{target.number}", ""
+    if target.kind is TargetKind.PHONE:
+        return f"phone:{target.id}", agent_at(cx, target.id)
+    session = cx.state.sessions.get(target.id)
+    if session is None:
+        return LegFailure.UNREACHABLE
+    if any(call.agent == target.id for call in cx.state.calls.values()) or session.line:
+        return LegFailure.BUSY
+    return f"phone:{session.phone}", target.id
+
+
+def agent_at(cx: Context, phone: str) -> AgentId:
+    """The agent logged in at a phone; empty: nobody."""
+    for session in cx.state.sessions.values():
+        if session.phone == phone:
+            return session.agent
+    return ""
+
+
+def trunk_has_room(cx: Context, trunk_id: str) -> bool:
+    trunk = cx.state.directory.trunks.get(trunk_id)
+    if trunk is None:
+        return False
+    return not trunk.max_channels or channels_on(cx, trunk_id) < trunk.max_channels
+
+
+def channels_on(cx: Context, trunk_id: str) -> int:
+    """Channels in use on a trunk, both directions."""
+    count = 0
+    for call in cx.state.calls.values():
+        if call.live and call.direction == "inbound" and call.endpoint == trunk_id:
+            count += 1
+        count += sum(1 for leg in call.legs.values() if leg.trunk == trunk_id)
+    return count
+
+
+def _presented_number(cx: Context, call: Call, target: Target) -> str:
+    if target.kind is TargetKind.OUTSIDE:
+        trunk = cx.state.directory.trunks.get(target.id)
+        if trunk is not None and trunk.caller_number:
+            return trunk.caller_number
+    return call.caller_number
+
+
+def direct_answered(cx: Context, call: Call, leg: Leg) -> None:
+    """The number or agent dialled picked up: bridge, and tell the transferring phone."""
+    cx.close(call, SegmentKind.DIAL, "answered")
+    call.direct = None
+    moved = call.transfer
+    call.transfer = None
+    if moved is not None:
+        _finish_transfer(cx, call, moved)
+    if leg.agent:
+        _becomes_agent(cx, call, leg)
+    talking.connect(cx, call, leg)
+
+
+def _becomes_agent(cx: Context, call: Call, leg: Leg) -> None:
+    """An agent reached directly holds the contact like one reached by an offer."""
+    cx.tell(BusyChanged(agent=leg.agent, busy=False))
+    if call.direction == "internal":
+        cx.tell(BusyChanged(agent=leg.agent, busy=True))
+        return
+    leg.role = Role.AGENT
+    call.agent = leg.agent
+    call.first_agent = call.first_agent or leg.agent
+    cx.tell(ContactAssigned(contact=call.id, agent=leg.agent, queue=call.queue))
+
+
+def direct_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None:
+    """The number or agent dialled did not answer."""
+    cx.close(call, SegmentKind.DIAL, failure.value)
+    cx.note(call, "dial_failed", target=leg.target, agent=leg.agent, result=failure.value)
+    if leg.agent:
+        cx.tell(BusyChanged(agent=leg.agent, busy=False))
+    if leg.state is not LegState.ENDING:
+        cx.drop_leg(call, leg.channel)
+    call.direct = None
+    _direct_failed(cx, call, failure)
+
+
+def _direct_failed(cx: Context, call: Call, failure: LegFailure) -> None:
+    moved = call.transfer
+    call.transfer = None
+    if moved is not None:
+        _come_back(cx, call, moved)
+    elif call.direction == "internal":
+        end_call(
+            cx,
+            call,
+            hung_up_by="callcore",
+            outcome=Outcome.UNANSWERED,
+            reason=talking.REFUSAL[failure],
+        )
+    else:
+        tree_walk.resume_after_transfer(cx, call, failure.value)
+
+
+def ring_timeout(cx: Context, call: Call) -> None:
+    """The number or agent dialled rang too long."""
+    direct = call.direct
+    leg = call.legs.get(direct.channel) if direct is not None else None
+    if leg is not None:
+        cx.hang_up(call, leg)
+        direct_failed(cx, call, leg, LegFailure.NO_ANSWER)
+
+
+def _stop_dialling(cx: Context, call: Call) -> None:
+    leg = call.legs.get(call.direct.channel) if call.direct is not None else None
+    if leg is not None:
+        cx.close(call, SegmentKind.DIAL, "transferred")
+        cx.hang_up(call, leg)
+        if leg.agent:
+            cx.tell(BusyChanged(agent=leg.agent, busy=False))
+    call.direct = None
+
+
+# --- blind ---------------------------------------------------------------------------------------
+
+
+def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool) -> None:
+    """Send the caller on; `leg` is the side that asked (None: an operator did)."""
+    target = resolve(cx.state.directory, dialled)
+    by_agent = leg.agent if leg is not None else call.agent
+    cx.note(call, "transfer_asked", target=dialled, by=by_agent, kind="blind")
+    if call.state is not CallState.TALKING or target is None or target.kind is TargetKind.FEATURE:
+        cx.note(call, "transfer_refused", target=dialled)
+        if refer and leg is not None:
+            cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=False))
+        return
+    call.transfers += 1
+    leg = leg or _agent_leg(call)
+    if target.kind in (TargetKind.QUEUE, TargetKind.TREE):
+        _let_go(cx, call, leg, refer=refer)
+        _go_to(cx, call, target, dialled)
+        return
+    if leg is not None:
+        cx.close(call, SegmentKind.TALK, "transferring", leg.agent)
+        talking.hold(cx, call, leg, on=False)
+        cx.do(Leave(call=call.id, bridge=call.bridge, channel=leg.channel))
+        call.transfer = Transfer(by_channel=leg.channel, by_agent=leg.agent, refer=refer)
+    cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
+    dial_for_caller(cx, call, dialled)
+
+
+def by_operator(cx: Context, call: Call, dialled: str) -> None:
+    """Someone at the CLI or API moves a caller: out of a talk, a queue or a tree."""
+    if call.state is CallState.TALKING:
+        blind(cx, call, None, dialled, refer=False)
+        return
+    if call.service is not None or resolve(cx.state.directory, dialled) is None:
+        cx.note(call, "transfer_refused", target=dialled)
+        return
+    cx.note(call, "transfer_asked", target=dialled, by="operator", kind="blind")
+    call.transfers += 1
+    _stop_dialling(cx, call)
+    queueing.leave_queue(cx, call, "transferred")
+    tree_walk.leave_tree(cx, call, "transferred")
+    dial_for_caller(cx, call, dialled)
+
+
+def _agent_leg(call: Call) -> Leg | None:
+    return next(
+        (
+            leg
+            for leg in call.legs.values()
+            if leg.role is not Role.CALLER and leg.state is LegState.UP
+        ),
+        None,
+    )
+
+
+def _let_go(cx: Context, call: Call, leg: Leg | None, *, refer: bool) -> None:
+    """The transferring side is done with the call."""
+    cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
+    if leg is None:
+        return
+    if refer:
+        cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=True))
+    cx.close(call, SegmentKind.TALK, "transferred", leg.agent)
+    release_agent(cx, call, leg)
+    cx.hang_up(call, leg)
+
+
+def _finish_transfer(cx: Context, call: Call, moved: Transfer) -> None:
+    cx.note(call, "transferred", by=moved.by_agent)
+    leg = call.legs.get(moved.by_channel)
+    if leg is None:
+        return
+    if moved.refer:
+        cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=True))
+    release_agent(cx, call, leg)
+    cx.hang_up(call, leg)
+
+
+def _come_back(cx: Context, call: Call, moved: Transfer) -> None:
+    """The target failed: back to the agent who is still there, else to the queue."""
+    leg = call.legs.get(moved.by_channel)
+    if leg is None or leg.state is LegState.ENDING:
+        cx.note(call, "transfer_failed", back_to="queue")
+        _recall(cx, call)
+        return
+    cx.note(call, "transfer_failed", back_to=leg.agent)
+    if moved.refer:
+        cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=False))
+    talking.connect(cx, call, leg)
+
+
+def _recall(cx: Context, call: Call) -> None:
+    """A caller whose transfer failed, and whose agent is gone, is served before the others."""
+    if call.queue:
+        queueing.enter_queue(cx, call, call.queue, priority=call.priority + 1, since=call.queued_at)
+    else:
+        tree_walk.resume_after_transfer(cx, call, "transfer_failed")
+
+
+def transferring_side_gone(cx: Context, call: Call, leg: Leg) -> None:
+    """The phone that asked hung up before the target answered: it may (RFC 3515 §2.4.4)."""
+    release_agent(cx, call, leg)
+    cx.drop_leg(call, leg.channel)
+
+
+# --- attended -------------------------------------------------------------------------------------
+
+
+def attended(cx: Context, first: Call, second: Call, channel: str) -> None:
+    """Join the parties of a phone's two calls; `channel` is the leg whose REFER waits."""
+    kept, consult = _which_is_kept(first, second)
+    cx.note(kept, "transfer_asked", by=kept.agent, kind="attended", consult=consult.id)
+    done = _take_over(cx, kept, consult)
+    asking = cx.call_of(channel) or kept
+    cx.do(AnswerTransfer(call=asking.id, channel=channel, ok=done))
+    if not done:
+        cx.note(kept, "transfer_refused", consult=consult.id)
+        return
+    kept.transfers += 1
+    cx.note(kept, "transferred", consult=consult.id)
+    end_call(cx, consult, hung_up_by="callcore", outcome=Outcome.TRANSFERRED)
+
+
+def _which_is_kept(first: Call, second: Call) -> tuple[Call, Call]:
+    """The caller from outside stays the call; of two internal ones, the older."""
+    if first.direction == "internal" and second.direction != "internal":
+        return second, first
+    if first.direction == second.direction and second.arrived_at < first.arrived_at:
+        return second, first
+    return first, second
+
+
+def _take_over(cx: Context, kept: Call, consult: Call) -> bool:
+    """Give `kept` what `consult` reached; false where that is not something to give."""
+    if kept.state is not CallState.TALKING or not consult.live:
+        return False
+    transferor = _agent_leg(kept)
+    if transferor is None:
+        return False
+    if consult.state is CallState.TALKING:
+        party = _agent_leg(consult)
+        if party is None:
+            return False
+        _drop_transferor(cx, kept, transferor)
+        _move_party(cx, kept, consult, party)
+        return True
+    if consult.queued_since is not None:
+        since, queue, priority = consult.queued_since, consult.queue, consult.priority
+        _drop_transferor(cx, kept, transferor)
+        cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
+        queueing.leave_queue(cx, consult, "transferred")
+        queueing.enter_queue(cx, kept, queue, priority=priority, since=since)
+        return True
+    if consult.direct is not None:
+        return _take_over_ringing(cx, kept, consult, transferor)
+    return False
+
+
+def _drop_transferor(cx: Context, kept: Call, transferor: Leg) -> None:
+    cx.close(kept, SegmentKind.TALK, "transferred", transferor.agent)
+    release_agent(cx, kept, transferor)
+    cx.hang_up(kept, transferor)
+
+
+def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
+    """The consulted party leaves its bridge and joins the caller's."""
+    cx.do(Leave(call=kept.id, bridge=consult.bridge, channel=party.channel))
+    if consult.agent and consult.agent == party.agent:
+        consult.agent = ""  # no wrap-up for the consultation; the kept call has it
+        cx.tell(ContactLeft(contact=consult.id, abandoned=False))
+    cx.drop_leg(consult, party.channel)
+    cx.add_leg(kept, party)
+    party.state = LegState.UP
+    if party.agent:
+        cx.tell(BusyChanged(agent=party.agent, busy=False))
+        party.role = Role.AGENT
+        kept.agent = party.agent
+        cx.tell(ContactAssigned(contact=kept.id, agent=party.agent, queue=kept.queue))
+    cx.open_bridge(kept)
+    cx.do(Join(call=kept.id, bridge=kept.bridge, channels=(party.channel,)))
+    cx.move(kept, Move.CONNECT)
+    cx.begin(kept, SegmentKind.TALK, agent=party.agent, queue=kept.queue, target=party.target)
+    cx.note(kept, "connected", agent=party.agent, target=party.target)
+
+
+def _take_over_ringing(cx: Context, kept: Call, consult: Call, transferor: Leg) -> bool:
+    """Semi-attended: the target still rings; the caller waits for it with music."""
+    direct = consult.direct
+    leg = consult.legs.get(direct.channel) if direct is not None else None
+    if direct is None or leg is None:
+        return False
+    _drop_transferor(cx, kept, transferor)
+    cx.drop_leg(consult, leg.channel)
+    consult.direct = None
+    cx.close(consult, SegmentKind.DIAL, "transferred")
+    cx.add_leg(kept, leg)
+    kept.direct = direct
+    kept.transfer = Transfer(by_channel="", refer=False)
+    cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
+    cx.move(kept, Move.RING)
+    cx.begin(kept, SegmentKind.DIAL, target=leg.target, agent=leg.agent)
+    cx.music_on(kept)
+    return True

@@ -1,0 +1,254 @@
+"""The loop: an event comes in, is written to the journal, goes through the rules, actions go out.
+
+Everything runs on one event loop. `post` handles an event at once, in the order of arrival; the
+actions of one call leave in order through a lane of their own, different calls concurrently. One
+timer serves all deadlines. Here is also the one broad handler: a rule that fails ends its call,
+never the switch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from callcore.call.actions import (
+    Action,
+    AnyAction,
+    CheckPin,
+    Dial,
+    LookUp,
+    PauseRecording,
+    ResumeRecording,
+    StartRecording,
+    StopRecording,
+    WriteAgentState,
+    WriteEvent,
+    WriteRecord,
+)
+from callcore.call.events import ActionFailed, Event, LegFailed
+from callcore.call.switch import Switch
+from callcore.errors import ActionRefused, BackendError, BackendUnavailable
+from callcore.journal import Journal
+from callcore.telephony.backend import Backend
+from callcore.types import LegFailure
+
+log = structlog.get_logger(__name__)
+
+SYNC_SECONDS = 0.2
+SNAPSHOT_SECONDS = 60.0
+_GONE = 404
+
+
+class Clock:
+    """Wall-clock seconds that never run backwards: the wall at start plus monotonic time."""
+
+    def __init__(self, not_before: float = 0.0) -> None:
+        self._offset = max(time.time(), not_before) - time.monotonic()
+
+    def __call__(self) -> float:
+        return time.monotonic() + self._offset
+
+    def monotonic(self, now: float) -> float:
+        """The loop's time for a deadline."""
+        return now - self._offset
+
+
+class Services(Protocol):
+    """What the shell does besides telephony."""
+
+    def write(self, action: WriteEvent | WriteRecord | WriteAgentState) -> None:
+        """Take a row; must not block."""
+
+    async def record(
+        self, action: StartRecording | PauseRecording | ResumeRecording | StopRecording
+    ) -> None:
+        """Start, pause, resume or stop a recording."""
+
+    async def answer(self, action: LookUp | CheckPin) -> Event:
+        """Find the answer to a question of the rules; never raises for a bad answer."""
+
+
+class Dispatcher:
+    """Owns the switch: nobody else calls `handle`."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        journal: Journal,
+        backend: Backend,
+        services: Services,
+        clock: Clock,
+    ) -> None:
+        self.switch = switch
+        self.clock = clock
+        self._journal = journal
+        self._backend = backend
+        self._services = services
+        self._inbox: deque[Event] = deque()
+        self._handling = False
+        self._lanes: dict[str, deque[AnyAction]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self.watchers: list[Callable[[Event | None, list[AnyAction]], None]] = []
+        self.events_handled = 0
+
+    # --- in --------------------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Handle an event now; one that arrives while another is handled waits its turn."""
+        self._inbox.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._inbox:
+                self._handle(self._inbox.popleft())
+        finally:
+            self._handling = False
+        self._set_timer()
+
+    def _handle(self, event: Event | None) -> None:
+        now = self.clock()
+        switch = self.switch
+        self._journal.append(event, now, mask=event is not None and switch.is_secret(event))
+        self.events_handled += 1
+        try:
+            actions = switch.handle_timer(now) if event is None else switch.handle(event, now)
+        except Exception:  # noqa: BLE001 - the one broad handler, see the module's docstring
+            actions = self._after_a_fault(event, now)
+        for watch in self.watchers:
+            watch(event, actions)
+        self._send(actions)
+
+    def _after_a_fault(self, event: Event | None, now: float) -> list[AnyAction]:
+        """The one broad handler: our rule broke; say so, end that call, go on."""
+        call = self.switch.call_id_of(event) if event is not None else ""
+        log.exception("rule_failed", call_id=call, event_name=type(event).__name__)
+        begun = self.switch.cx.actions
+        return begun + self.switch.give_up(call, now)
+
+    def _set_timer(self) -> None:
+        due = self.switch.next_timer()
+        if due == self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = due
+        self._timer = None
+        if due is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self.clock.monotonic(due), self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        self._handle(None)
+        self._set_timer()
+
+    # --- out -------------------------------------------------------------------------------
+
+    def _send(self, actions: list[AnyAction]) -> None:
+        for action in actions:
+            match action:
+                case WriteEvent() | WriteRecord() | WriteAgentState():
+                    self._services.write(action)
+                case LookUp() | CheckPin():
+                    self._spawn(self._answer(action))
+                case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
+                    self._line_up(action.recording, action)
+                case _:
+                    self._line_up(action.call, action)
+
+    def _line_up(self, lane: str, action: AnyAction) -> None:
+        waiting = self._lanes.get(lane)
+        if waiting is not None:
+            waiting.append(action)
+            return
+        self._lanes[lane] = deque([action])
+        self._spawn(self._drain(lane))
+
+    def _spawn(self, work: object) -> None:
+        if self._tasks is None:
+            raise RuntimeError("the dispatcher is not running")
+        self._tasks.create_task(work)  # type: ignore[arg-type]
+
+    async def _drain(self, lane: str) -> None:
+        waiting = self._lanes[lane]
+        while waiting:
+            action = waiting.popleft()
+            try:
+                await self._execute(action)
+            except BackendUnavailable as exc:
+                log.warning("action_lost", call_id=action.call, reason=str(exc))
+                self._dial_failed(action)
+            except ActionRefused as exc:
+                self._refused(action, exc)
+            except BackendError as exc:
+                self._refused(action, ActionRefused(str(exc)))
+        del self._lanes[lane]
+
+    async def _execute(self, action: AnyAction) -> None:
+        match action:
+            case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
+                await self._services.record(action)
+            case _:
+                await self._backend.execute(action)
+
+    def _dial_failed(self, action: Action) -> bool:
+        if isinstance(action, Dial):
+            self.post(LegFailed(channel=action.channel, failure=LegFailure.UNREACHABLE))
+            return True
+        return False
+
+    def _refused(self, action: Action, refusal: ActionRefused) -> None:
+        name = type(action).__name__
+        gone = refusal.status == _GONE
+        if not gone:
+            log.warning("action_refused", call_id=action.call, action=name, reason=str(refusal))
+        if not self._dial_failed(action):
+            self.post(
+                ActionFailed(
+                    call=action.call,
+                    action=name,
+                    channel=getattr(action, "channel", ""),
+                    reason=str(refusal),
+                    gone=gone,
+                )
+            )
+
+    async def _answer(self, action: LookUp | CheckPin) -> None:
+        self.post(await self._services.answer(action))
+
+    # --- life ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled: take the back end's events, sync the journal, take snapshots."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._set_timer()
+            tasks.create_task(self._sync_journal())
+            tasks.create_task(self._take_snapshots())
+            async for event in self._backend.events():
+                self.post(event)
+
+    async def _sync_journal(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.to_thread(self._journal.sync)
+
+    async def _take_snapshots(self) -> None:
+        while True:
+            await asyncio.sleep(SNAPSHOT_SECONDS)
+            await self.take_snapshot()
+
+    async def take_snapshot(self) -> None:
+        """Write the state down, so that a start has little to replay."""
+        encoded = self._journal.snapshot(self.switch, self.clock())
+        sequence = self._journal.sequence
+        await asyncio.to_thread(self._journal.store_snapshot, sequence, encoded)
