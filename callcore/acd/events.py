@@ -202,6 +202,11 @@ class AgentChanged(AcdAction, frozen=True, kw_only=True):
     queue: QueueId = ""
     #: When a timed state (wrap-up) ends by itself.
     until: float | None = None
+    #: The status chosen (logged_out, ready, paused) after the change; it may change alone, with
+    #: `state` equal to `before` (paused while talking).
+    status: str = ""
+    #: Since when the agent is in `state`.
+    since: float = 0.0
 
 
 class WrapUpEnded(AcdAction, frozen=True, kw_only=True):

@@ -1,0 +1,90 @@
+"""Ordered tables that are cheap to change: heaps whose dead entries are dropped when met.
+
+Both directions of choosing and all timers rest on them. An entry is a tuple whose last part is
+the id; an id has at most one live entry. Adding costs log n, removing O(1): the entry stays in the
+heap until it surfaces, and the heap is rebuilt when more than half of it is dead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import Generic, TypeVar
+
+#: A tuple ending with an id; the parts before it decide the order.
+Entry = TypeVar("Entry", bound="tuple[int | float | str, ...]")
+
+_SLACK = 32
+
+
+class Order(Generic[Entry]):
+    """Ids in an order that each one's entry decides."""
+
+    __slots__ = ("_heap", "_live")
+
+    def __init__(self) -> None:
+        self._heap: list[Entry] = []
+        self._live: dict[object, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __contains__(self, ident: object) -> bool:
+        return ident in self._live
+
+    def entry(self, ident: object) -> Entry | None:
+        return self._live.get(ident)
+
+    def add(self, entry: Entry) -> None:
+        """Put an id in its place; the place it had before, if any, is forgotten."""
+        self._live[entry[-1]] = entry
+        heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._live) + _SLACK:
+            self._compact()
+
+    def discard(self, ident: str) -> None:
+        if self._live.pop(ident, None) is not None:
+            if not self._live:
+                self._heap.clear()
+            elif len(self._heap) > 2 * len(self._live) + _SLACK:
+                self._compact()
+
+    def clear(self) -> None:
+        self._heap.clear()
+        self._live.clear()
+
+    def first(self) -> Entry | None:
+        heap, live = self._heap, self._live
+        while heap:
+            entry = heap[0]
+            if live.get(entry[-1]) is entry:
+                return entry
+            heappop(heap)
+        return None
+
+    def first_where(self, accepts: Callable[[Entry], bool]) -> Entry | None:
+        """The first entry that is accepted; those passed over keep their places."""
+        passed: list[Entry] = []
+        found = self.first()
+        while found is not None and not accepts(found):
+            passed.append(heappop(self._heap))
+            found = self.first()
+        for entry in passed:
+            heappush(self._heap, entry)
+        return found
+
+    def due(self, now: float) -> Iterator[Entry]:
+        """Take out what is due, for orders whose entries begin with a time."""
+        entry = self.first()
+        while entry is not None and entry[0] <= now:  # type: ignore[operator]
+            heappop(self._heap)
+            del self._live[entry[-1]]
+            yield entry
+            entry = self.first()
+
+    def sorted(self) -> list[Entry]:
+        return sorted(self._live.values())
+
+    def _compact(self) -> None:
+        self._heap = list(self._live.values())
+        heapify(self._heap)
