@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from callcore.api.endpoint import problem
 from callcore.errors import ConfigError
@@ -45,7 +46,7 @@ def read_token(path: Path) -> str:
     return token
 
 
-def token_check(token: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def token_check(token: str) -> Middleware:
     """Middleware that lets only requests with the token pass."""
     expected = f"Bearer {token}".encode()
 

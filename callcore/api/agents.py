@@ -1,0 +1,124 @@
+"""/api/v1/agents: agents and their sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+
+from callcore.api.changes import add, remove
+from callcore.api.endpoint import Call, Done, Endpoint
+from callcore.call.events import AgentLogin, AgentLogout, AgentPaused, AgentReady
+from callcore.directory import Agent
+from callcore.directory_file import hash_pin
+from callcore.errors import UnknownEntity
+from callcore.monitor.view import AgentView
+from callcore.types import Reach
+
+# --- schemas -----------------------------------------------------------------------------------
+
+Text = Annotated[str, msgspec.Meta(max_length=100)]
+
+
+class AgentInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An agent to add; the PIN is kept as an argon2 hash only."""
+
+    id: Text
+    name: Text = ""
+    pin: Text = ""
+    phone: Text = ""
+    reach: Reach = Reach.RING
+    skills: dict[str, int] = {}
+    #: Queues the agent joins.
+    queues: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"AgentInput(id={self.id!r})"
+
+
+class LoginInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`phone` empty: the agent's default phone."""
+
+    phone: Text = ""
+    ready: bool = True
+
+
+class PauseInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reason: Text = "break"
+
+
+class AgentList(msgspec.Struct, frozen=True):
+    agents: list[AgentView]
+
+
+# --- handlers ----------------------------------------------------------------------------------
+
+
+async def list_all(call: Call) -> AgentList:
+    return AgentList(list(call.context.switchboard.snapshot().agents))
+
+
+async def show(call: Call) -> AgentView:
+    name = call.path["id"]
+    for row in call.context.switchboard.snapshot().agents:
+        if row.id == name:
+            return row
+    raise UnknownEntity("agent", name[:80])
+
+
+async def create(call: Call) -> Done:
+    await add(call.context, await to_agent(call.body), call.body.queues)
+    return Done()
+
+
+async def to_agent(given: AgentInput) -> Agent:
+    pin_hash = await asyncio.to_thread(hash_pin, given.pin) if given.pin else ""
+    return Agent(
+        id=given.id, name=given.name, pin_hash=pin_hash, phone=given.phone,
+        reach=given.reach, skills=given.skills,
+    )  # fmt: skip
+
+
+async def delete(call: Call) -> Done:
+    await remove(call.context, "agents", call.path["id"])
+    return Done()
+
+
+async def log_in(call: Call) -> Done:
+    event = AgentLogin(agent=call.path["id"], phone=call.body.phone, ready=call.body.ready)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
+async def log_out(call: Call) -> Done:
+    await call.context.switchboard.submit(AgentLogout(agent=call.path["id"]))
+    return Done()
+
+
+async def pause(call: Call) -> Done:
+    event = AgentPaused(agent=call.path["id"], reason=call.body.reason)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
+async def ready(call: Call) -> Done:
+    await call.context.switchboard.submit(AgentReady(agent=call.path["id"]))
+    return Done()
+
+
+# --- routes ------------------------------------------------------------------------------------
+
+ALL, ONE = "/api/v1/agents", "/api/v1/agents/{id}"
+ENDPOINTS = (
+    Endpoint("GET", ALL, list_all, "All agents and their states", answer=AgentList),
+    Endpoint("POST", ALL, create, "Add an agent", body=AgentInput, status=201),
+    Endpoint("GET", ONE, show, "One agent", answer=AgentView),
+    Endpoint("DELETE", ONE, delete, "Remove an agent added at run time"),
+    Endpoint(
+        "POST", f"{ONE}/login", log_in, "Log an agent in", body=LoginInput, body_optional=True
+    ),
+    Endpoint("POST", f"{ONE}/logout", log_out, "Log an agent out"),
+    Endpoint("POST", f"{ONE}/pause", pause, "Pause", body=PauseInput, body_optional=True),
+    Endpoint("POST", f"{ONE}/ready", ready, "End a pause or the wrap-up"),
+)

@@ -1,0 +1,121 @@
+"""/api/v1/calls: live and ended calls, and what an operator can do to a call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from callcore.api.endpoint import Call, Done, Endpoint, Page, page
+from callcore.call.events import (
+    CallHangupAsked,
+    CallTransferAsked,
+    QueueLeaveAsked,
+    RecordingPauseAsked,
+    RecordingResumeAsked,
+)
+from callcore.call.record import CallEvent, CallRecord
+from callcore.errors import UnknownEntity
+from callcore.monitor.view import CallView
+
+# --- schemas -----------------------------------------------------------------------------------
+
+Target = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class TransferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`target`: a number, ``queue:ID`` or ``agent:ID``."""
+
+    target: Target
+
+
+class MoveInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a waiting caller goes."""
+
+    queue: Target
+
+
+class CallList(msgspec.Struct, frozen=True):
+    calls: list[CallView]
+
+
+class CallHistory(msgspec.Struct, frozen=True):
+    """Ended calls, newest first; the next page starts `before` the last `arrived_at`."""
+
+    calls: list[CallRecord]
+
+
+class CallDetails(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`live` while the call goes on; `record` and `events` once it ended."""
+
+    live: CallView | None = None
+    record: CallRecord | None = None
+    events: list[CallEvent] = []
+
+
+# --- handlers ----------------------------------------------------------------------------------
+
+
+async def list_live(call: Call) -> CallList:
+    return CallList(list(call.context.switchboard.snapshot().calls))
+
+
+async def list_ended(call: Call) -> CallHistory:
+    wanted = page(call.query)
+    return CallHistory(await call.context.archive.calls(wanted.limit, wanted.before))
+
+
+async def show(call: Call) -> CallDetails:
+    name = call.path["id"]
+    live = [row for row in call.context.switchboard.snapshot().calls if row.id == name]
+    if live:
+        return CallDetails(live=live[0])
+    ended = await call.context.archive.call(name)
+    if ended is None:
+        raise UnknownEntity("call", name[:80])
+    return CallDetails(record=ended[0], events=ended[1])
+
+
+async def hang_up(call: Call) -> Done:
+    await call.context.switchboard.submit(CallHangupAsked(call=call.path["id"]))
+    return Done()
+
+
+async def transfer(call: Call) -> Done:
+    event = CallTransferAsked(call=call.path["id"], target=call.body.target)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
+async def move(call: Call) -> Done:
+    event = QueueLeaveAsked(call=call.path["id"], queue=call.body.queue)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
+async def pause_recording(call: Call) -> Done:
+    await call.context.switchboard.submit(RecordingPauseAsked(call=call.path["id"]))
+    return Done()
+
+
+async def resume_recording(call: Call) -> Done:
+    await call.context.switchboard.submit(RecordingResumeAsked(call=call.path["id"]))
+    return Done()
+
+
+# --- routes ------------------------------------------------------------------------------------
+
+ONE = "/api/v1/calls/{id}"
+ENDPOINTS = (
+    Endpoint("GET", "/api/v1/calls", list_live, "Live calls", answer=CallList),
+    Endpoint(
+        "GET", "/api/v1/calls/ended", list_ended, "Ended calls, newest first",
+        answer=CallHistory, query=Page,
+    ),
+    Endpoint("GET", ONE, show, "One call, live or ended", answer=CallDetails),
+    Endpoint("POST", f"{ONE}/hangup", hang_up, "End a call"),
+    Endpoint("POST", f"{ONE}/transfer", transfer, "Transfer a call", body=TransferInput),
+    Endpoint("POST", f"{ONE}/move", move, "Move a caller to another queue", body=MoveInput),
+    Endpoint("POST", f"{ONE}/recording/pause", pause_recording, "Pause the recording"),
+    Endpoint("POST", f"{ONE}/recording/resume", resume_recording, "Resume the recording"),
+)  # fmt: skip
