@@ -15,7 +15,9 @@ from callcore.call.ending import end_call
 from callcore.call.events import BackendDown, BackendUp, ChannelFact
 from callcore.call.model import Call, LegState, PlayFor
 from callcore.call.state import CallState
-from callcore.types import LegFailure, Outcome
+from callcore.types import BridgeId, ChannelId, LegFailure, Outcome
+
+Bridges = dict[BridgeId, tuple[ChannelId, ...]]
 
 LINK_GRACE_SECONDS = 30.0
 """So long calls are kept in memory while the node cannot be asked about them."""
@@ -53,15 +55,16 @@ def backend_up(cx: Context, event: BackendUp) -> None:
     """Compare the node's snapshot with our memory."""
     cx.state.down.pop(event.node, None)
     facts = {fact.channel: fact for fact in event.channels}
+    bridges = {fact.bridge: fact.channels for fact in event.bridges}
     before = list(cx.state.calls.values())
     for call in before:
         if call.node == event.node:
-            _compare(cx, call, facts)
+            _compare(cx, call, facts, bridges)
     _let_go_of_strangers(cx, event)
     _empty_bridges(cx, event)
 
 
-def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact]) -> None:
+def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact], bridges: Bridges) -> None:
     for channel in list(call.legs):
         if channel not in facts:
             call.estimated = True
@@ -71,10 +74,10 @@ def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact]) -> None:
             if leg is not None and leg.state is LegState.DIALLING:
                 legs.answered(cx, channel)
     if call.id in cx.state.calls:
-        _do_again(cx, call)
+        _do_again(cx, call, bridges)
 
 
-def _do_again(cx: Context, call: Call) -> None:
+def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:
     """What we had decided may never have reached the node; doing it twice is harmless."""
     for leg in call.legs.values():
         if leg.state is LegState.ENDING:
@@ -87,17 +90,24 @@ def _do_again(cx: Context, call: Call) -> None:
     if call.state is CallState.IVR and not call.voicemail:
         tree_walk.restart_node(cx, call)
     elif call.state is CallState.TALKING and call.transfer is None:
-        _bridge_again(cx, call)
+        _bridge_again(cx, call, bridges)
     elif call.music:
         call.music = False
         queue = cx.state.directory.queues.get(call.queue)
         cx.music_on(call, queue.music if queue is not None else "default")
 
 
-def _bridge_again(cx: Context, call: Call) -> None:
-    together = tuple(leg.channel for leg in call.legs.values() if leg.state is LegState.UP)
-    cx.do(CreateBridge(call=call.id, bridge=call.bridge))
-    cx.do(Join(call=call.id, bridge=call.bridge, channels=together))
+def _bridge_again(cx: Context, call: Call, bridges: Bridges) -> None:
+    inside = bridges.get(call.bridge)
+    if inside is None:
+        cx.do(CreateBridge(call=call.id, bridge=call.bridge))
+    outside = tuple(
+        leg.channel
+        for leg in call.legs.values()
+        if leg.state is LegState.UP and leg.channel not in (inside or ())
+    )
+    if outside:
+        cx.do(Join(call=call.id, bridge=call.bridge, channels=outside))
     if call.recording:
         cx.do(
             StartRecording(

@@ -15,7 +15,7 @@ from callcore.call import queueing, talking, tree_walk
 from callcore.call.actions import AnswerTransfer, Dial, Join, Leave
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
-from callcore.call.model import Call, Direct, Leg, LegState, Role, Transfer
+from callcore.call.model import Call, Direct, Leg, LegState, Role, SwitchState, Transfer
 from callcore.call.numbering import Target, TargetKind, resolve
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
@@ -114,9 +114,13 @@ def trunk_has_room(cx: Context, trunk_id: str) -> bool:
 
 
 def channels_on(cx: Context, trunk_id: str) -> int:
+    return count_channels(cx.state, trunk_id)
+
+
+def count_channels(state: SwitchState, trunk_id: str) -> int:
     """Channels in use on a trunk, both directions."""
     count = 0
-    for call in cx.state.calls.values():
+    for call in state.calls.values():
         if call.live and call.direction == "inbound" and call.endpoint == trunk_id:
             count += 1
         count += sum(1 for leg in call.legs.values() if leg.trunk == trunk_id)
