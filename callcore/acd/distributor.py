@@ -32,6 +32,16 @@ from callcore.acd.queue import Seat
 from callcore.acd.reconfigure import reconfigure, refusal
 from callcore.acd.routing import SHORTEST_REST, Router
 from callcore.acd.skills import needs_of
+from callcore.acd.views import (
+    AgentView,
+    QueueView,
+    WaitingView,
+    agent_views,
+    queue_views,
+    waiting_views,
+)
+from callcore.acd.why import Explanation, Reason, why_agent, why_contact
+from callcore.types import AgentId, QueueId
 
 #: Results that count as the agent's doing (many phones send 486 for the reject key).
 COUNTED = (OfferResult.NO_ANSWER, OfferResult.BUSY, OfferResult.REJECTED)
@@ -103,6 +113,26 @@ class Distributor:
     def ignored(self) -> dict[str, int]:
         """Events that did not fit, by code."""
         return self.floor.state.ignored
+
+    # --- reading ------------------------------------------------------------------------------
+
+    def agents(self, now: float) -> list[AgentView]:
+        return agent_views(self.floor, max(now, self.now))
+
+    def queues(self, now: float) -> list[QueueView]:
+        return queue_views(self.floor, max(now, self.now))
+
+    def waiting(self, now: float, queue: QueueId | None = None) -> list[WaitingView]:
+        """Contacts of one queue, or of all, in order of service."""
+        return waiting_views(self.floor, max(now, self.now), queue)
+
+    def why_contact(self, contact: ev.ContactId) -> Explanation:
+        return why_contact(self.floor, contact)
+
+    def why_agent(self, agent: AgentId) -> tuple[Reason, ...]:
+        return why_agent(self.floor, agent)
+
+    # --- inside -------------------------------------------------------------------------------
 
     def _begin(self, now: float) -> list[AnyAcdAction]:
         router = self._router

@@ -1,0 +1,166 @@
+"""What monitors, the API and the CLI read from the floor: plain values, computed when asked for."""
+
+from __future__ import annotations
+
+import msgspec
+
+from callcore.acd.agent import LiveAgent, State, Status
+from callcore.acd.contact import Contact
+from callcore.acd.events import ContactId
+from callcore.acd.floor import Floor
+from callcore.acd.queue import LiveQueue
+from callcore.acd.stats import AgentStats, QueueStats, ServiceLevel
+from callcore.types import AgentId, QueueId
+
+
+class AgentView(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent now."""
+
+    agent: AgentId
+    status: Status
+    state: State
+    since: float
+    pause_reason: str
+    #: What the agent is offered, talks to or wraps up, and from which queue.
+    contact: ContactId
+    queue: QueueId
+    #: When ringing, wrap-up or the rest after an unanswered offer ends by itself.
+    until: float | None
+    #: Unanswered offers in a row.
+    missed: int
+    queues: tuple[QueueId, ...]
+    occupancy: float | None
+
+
+class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
+    """One contact in a queue now."""
+
+    contact: ContactId
+    queue: QueueId
+    #: 1 is next; counts everyone in the queue, those being offered included.
+    position: int
+    since: float
+    waited: float
+    priority: int
+    skills: dict[str, int]
+    #: Agents whose phones ring for it.
+    offered_to: tuple[AgentId, ...]
+    #: When the queue gives up on it.
+    until: float | None
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue now, with what it counted."""
+
+    queue: QueueId
+    strategy: str
+    #: Contacts in the queue, and those of them for whom a phone rings.
+    waiting: int
+    offered: int
+    longest_wait: float
+    #: Members logged in, and those of them who could take a contact now.
+    logged_in: int
+    available: int
+    #: Members by state shown.
+    members: dict[State, int]
+    stats: QueueStats
+    #: By formula (see `stats`); None while there is nothing to divide.
+    service_level: dict[ServiceLevel, float | None]
+    average_speed_of_answer: float | None
+    average_handling_time: float | None
+    abandon_rate: float | None
+
+
+def agent_views(floor: Floor, now: float) -> list[AgentView]:
+    return [
+        _agent_view(floor, seat.agent, tuple(queue.config.id for queue, _ in seat.places), now)
+        for seat in floor.seats.values()
+    ]
+
+
+def _agent_view(
+    floor: Floor, agent: LiveAgent, queues: tuple[QueueId, ...], now: float
+) -> AgentView:
+    counted = floor.state.stats.agents.get(agent.id) or AgentStats()
+    return AgentView(
+        agent=agent.id,
+        status=agent.status,
+        state=agent.state,
+        since=agent.since,
+        pause_reason=agent.pause_reason,
+        contact=agent.contact,
+        queue=agent.queue,
+        until=agent.deadline,
+        missed=agent.missed,
+        queues=queues,
+        occupancy=counted.occupancy(agent, now),
+    )
+
+
+def waiting_views(floor: Floor, now: float, queue: QueueId | None = None) -> list[WaitingView]:
+    """Contacts in order of service, queue by queue; one pass over all of them."""
+    lines: dict[QueueId, list[Contact]] = {
+        name: [] for name in floor.queues if queue is None or name == queue
+    }
+    for contact in floor.contacts.values():
+        if contact.queue in lines:
+            lines[contact.queue].append(contact)
+    return [
+        _waiting_view(contact, position, now)
+        for line in lines.values()
+        for position, contact in enumerate(sorted(line, key=lambda each: each.place), start=1)
+    ]
+
+
+def _waiting_view(contact: Contact, position: int, now: float) -> WaitingView:
+    return WaitingView(
+        contact=contact.id,
+        queue=contact.queue,
+        position=position,
+        since=contact.since,
+        waited=now - contact.since,
+        priority=contact.priority,
+        skills=dict(contact.needs),
+        offered_to=tuple(contact.offers),
+        until=contact.deadline,
+    )
+
+
+def queue_views(floor: Floor, now: float) -> list[QueueView]:
+    longest: dict[QueueId, float] = {}
+    offered: dict[QueueId, int] = {}
+    for contact in floor.contacts.values():
+        name = contact.queue
+        longest[name] = max(longest.get(name, 0.0), now - contact.since)
+        offered[name] = offered.get(name, 0) + bool(contact.offers)
+    return [
+        _queue_view(floor, queue, offered.get(name, 0), longest.get(name, 0.0))
+        for name, queue in floor.queues.items()
+    ]
+
+
+def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) -> QueueView:
+    members: dict[State, int] = {}
+    available = logged_in = 0
+    for ident in queue.members:
+        agent = floor.seats[ident].agent
+        members[agent.state] = members.get(agent.state, 0) + 1
+        available += agent.available
+        logged_in += agent.status is not Status.LOGGED_OUT
+    counted = floor.state.stats.queues.get(queue.config.id) or QueueStats()
+    handling = msgspec.structs.replace(counted.handling)
+    return QueueView(
+        queue=queue.config.id,
+        strategy=queue.strategy.name,
+        waiting=queue.size,
+        offered=offered,
+        longest_wait=longest,
+        logged_in=logged_in,
+        available=available,
+        members=members,
+        stats=msgspec.structs.replace(counted, handling=handling),
+        service_level={formula: counted.service_level(formula) for formula in ServiceLevel},
+        average_speed_of_answer=counted.average_speed_of_answer,
+        average_handling_time=handling.average,
+        abandon_rate=counted.abandon_rate,
+    )
