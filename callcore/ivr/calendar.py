@@ -6,6 +6,7 @@ of a change to or from daylight saving time.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated
@@ -18,6 +19,8 @@ from callcore.ivr.fields import DAYS, Kind
 
 Times = tuple[Annotated[str, Kind.TIMES], ...]
 Date = Annotated[str, Kind.DATE]
+#: A year every calendar knows, to see whether there is a calendar at all.
+_ANY_YEAR = 2024
 
 
 class Hours(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -34,10 +37,20 @@ class Hours(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Days with their own hours, holiday or not; empty: closed.
     special: dict[Date, Times] = {}
 
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What is wrong between fields: the field and a sentence."""
+        try:
+            public_holidays(self.country, self.subdivision, _ANY_YEAR)
+        except NotImplementedError:
+            place = f"{self.country} {self.subdivision}".strip()
+            yield "country", f"expected a country with known holidays, got {place!r}"
+
 
 @lru_cache(maxsize=64)
 def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date]:
     """The public holidays of one year; NotImplementedError for a country nobody knows."""
+    if not country:
+        return frozenset()
     days = holidays.country_holidays(country, subdiv=subdivision or None, years=year)
     return frozenset(days)
 
@@ -45,9 +58,7 @@ def public_holidays(country: str, subdivision: str, year: int) -> frozenset[date
 def is_holiday_date(hours: Hours, day: date) -> bool:
     if day.isoformat() in hours.closed:
         return True
-    return bool(hours.country) and day in public_holidays(
-        hours.country, hours.subdivision, day.year
-    )
+    return day in public_holidays(hours.country, hours.subdivision, day.year)
 
 
 def is_holiday(hours: Hours, now: float) -> bool:

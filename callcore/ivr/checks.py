@@ -81,7 +81,7 @@ def _unknown_nodes(source: SourceTree, by_id: dict[str, SourceTree]) -> Iterable
         if other is None:
             more = suggestion(tree, by_id)
             yield source.error(use.line, f"{_where(use)}unknown tree {tree!r}{more}")
-        elif node and node not in other.lines:
+        elif node and other.lines and node not in other.lines:
             more = suggestion(node, other.lines)
             yield source.error(use.line, f"{_where(use)}unknown node {use.name!r}{more}")
 

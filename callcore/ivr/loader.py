@@ -14,7 +14,6 @@ import msgspec
 import yaml
 
 from callcore.errors import TreeError
-from callcore.ivr.calendar import public_holidays
 from callcore.ivr.checks import Known, SourceTree, check_all
 from callcore.ivr.schema import BAD, Reader, elide, hints, suggestion
 from callcore.ivr.tree import Tree
@@ -22,7 +21,6 @@ from callcore.types import TreeId
 
 MAX_BYTES = 100_000
 MAX_DEPTH = 20
-_HOLIDAY_CHECK_YEAR = 2026
 
 
 class TreesRefused(TreeError):
@@ -58,13 +56,16 @@ def check_trees(files: Mapping[str, str], known: Known | None = None) -> Checked
         source = _read(reader, files[file])
         if source is not None:
             sources.append(source)
-            _check_holidays(reader, source.tree)
         errors += reader.errors
     more, warnings = check_all(sources, known or Known())
-    errors += more
-    errors.sort(key=lambda e: (e.file, e.line))
-    warnings.sort(key=lambda e: (e.file, e.line))
-    return Checked({source.tree.id: source.tree for source in sources}, errors, warnings)
+    trees = {source.tree.id: source.tree for source in sources}
+    return Checked(trees, _in_order(errors + more), _in_order(warnings))
+
+
+def _in_order(errors: list[TreeError]) -> list[TreeError]:
+    """By place, each once."""
+    once = {str(error): error for error in errors}
+    return sorted(once.values(), key=lambda error: (error.file, error.line))
 
 
 def load_prompts(file: str, text: str) -> dict[str, str]:
@@ -156,17 +157,6 @@ def _read(reader: Reader, text: str) -> SourceTree | None:
     tree = Tree(**values)
     complete = len(tree.nodes) == len(reader.lines)
     return SourceTree(reader.file, tree, reader.uses, reader.lines, hours, complete)
-
-
-def _check_holidays(reader: Reader, tree: Tree) -> None:
-    for name, hours in tree.hours.items():
-        if not hours.country:
-            continue
-        try:
-            public_holidays(hours.country, hours.subdivision, _HOLIDAY_CHECK_YEAR)
-        except NotImplementedError:
-            place = f"{hours.country} {hours.subdivision}".strip()
-            reader.fail(1, f"hours.{name}: no holiday calendar for {place}")
 
 
 __all__ = ["Checked", "Known", "TreesRefused", "check_trees", "load_prompts", "load_trees"]

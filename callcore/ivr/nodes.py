@@ -71,6 +71,9 @@ class Saying(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def problems(self) -> Iterator[Problem]:
         if len(self.given()) != 1:
             yield "", "expected exactly one of number, digits, date, time"
+        for name, value in self.given():
+            if not value:
+                yield name, "expected a value or a {variable}"
 
     def given(self) -> list[tuple[str, str]]:
         pairs = [(name, getattr(self, name)) for name in self.__struct_fields__]
@@ -113,10 +116,10 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [name for name in names if getattr(self, name) is not None]
 
     def problems(self) -> Iterator[Problem]:
-        if not (self.open or self.holiday or self.caller or self.dialled or self.variable):
+        comparing = self.variable or self.comparisons()
+        if not (self.open or self.holiday or self.caller or self.dialled or comparing):
             yield "", "expected a condition: open, holiday, caller, dialled or variable"
-        wanted = 1 if self.variable else 0
-        if len(self.comparisons()) != wanted:
+        elif len(self.comparisons()) != (1 if self.variable else 0):
             yield (
                 "variable",
                 "expected variable together with exactly one of equals, not_equals, one_of, "

@@ -80,7 +80,7 @@ class Reader:
             base, *marks = get_args(hint)
             return self._marked(node, base, marks[0], name)
         if hint is AnyStep or hint is AnyPart:
-            return self._step(node) if hint is AnyStep else self._part(node)
+            return self._step(node) if hint is AnyStep else self._part(node, name)
         if get_origin(hint) in (Union, UnionType):
             return self.read(node, get_args(hint)[0], name)
         if get_origin(hint) is tuple:
@@ -213,16 +213,16 @@ class Reader:
                 return self.fail(value, f"{name}: unknown step {elide(kind)}{more}")
         return self.fail(node, f"{name}: expected step: one of {kinds}")
 
-    def _part(self, node: yaml.Node) -> Any:
+    def _part(self, node: yaml.Node, name: str) -> Any:
         """``name`` alone is a prompt; else a mapping with prompt, file, text or say."""
         if isinstance(node, yaml.ScalarNode):
-            prompt = self._marked(node, str, Kind.PROMPT, "play")
+            prompt = self._marked(node, str, Kind.PROMPT, name)
             return prompt if prompt is BAD else PromptPart(prompt=prompt)
         if isinstance(node, yaml.MappingNode):
             for key, _ in node.value:
-                if key.value in _PARTS:
-                    return self.struct(node, _PARTS[key.value], "play")
-        return self.fail(node, "play: expected a prompt's name, or one of prompt, file, text, say")
+                if isinstance(key, yaml.ScalarNode) and key.value in _PARTS:
+                    return self.struct(node, _PARTS[key.value], name)
+        return self.fail(node, f"{name}: expected a prompt's name, or prompt, file, text or say")
 
     def struct(
         self,
