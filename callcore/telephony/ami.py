@@ -51,7 +51,9 @@ class Ami:
         on_contact: Callable[[ContactChange], None] | None = None,
     ) -> None:
         self._settings = settings
+        #: Told of every binding that changes, and of every login; set before `connect`.
         self.on_contact = on_contact
+        self.on_login: Callable[[], None] | None = None
         self._manager: Any = None
         self._ready = asyncio.Event()
         self._refused = False
@@ -103,6 +105,8 @@ class Ami:
     def _logged_in(self, _: object) -> None:
         self._refused = False
         self._ready.set()
+        if self.on_login is not None:
+            self.on_login()
 
     def _disconnected(self, _: object, __: object) -> None:
         self._ready.clear()

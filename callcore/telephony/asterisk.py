@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from math import ceil
 from typing import Any, Protocol
 
 import structlog
 
 from callcore.call import actions as act
-from callcore.call.events import BackendDown, Event
+from callcore.call.events import BackendDown, Event, PhoneReachability
 from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendUnavailable
-from callcore.telephony.ari import AriConnection, AriSettings, Body, Snapshot, new_session, part
-from callcore.telephony.ari_models import (
-    AnyAriEvent,
-    ApplicationReplaced,
-    EventDecoder,
-    StasisStart,
-)
+from callcore.telephony.ami import Ami
+from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
+from callcore.telephony.ari_models import AnyAriEvent, Endpoint
 from callcore.telephony.asterisk_events import LEG, Translator
+from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
-from callcore.types import ChannelId
+from callcore.telephony.phones import PhoneWatch
+from callcore.types import ChannelId, HangupReason, PhoneId
 
 log = structlog.get_logger(__name__)
-
-FIRST_RETRY = 0.1
-LONGEST_RETRY = 3.0
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
@@ -50,7 +44,7 @@ class Provisioner(Protocol):
 
 
 class AsteriskBackend:
-    """One Asterisk node behind ARI."""
+    """One Asterisk node behind ARI (calls) and AMI (recording, reload, contact states)."""
 
     def __init__(
         self,
@@ -58,26 +52,32 @@ class AsteriskBackend:
         media: MediaLibrary,
         *,
         node: str = "asterisk",
+        ami: Ami | None = None,
         provisioner: Provisioner | None = None,
         seed: int | None = None,
     ) -> None:
         self.node = node
-        self.decoder = EventDecoder()
+        self.ami = ami
+        self.provisioner = provisioner
         self._settings = settings
         self._media = media
-        self._provisioner = provisioner
-        self._random = random.Random(seed)
         self._translator = Translator(node)
-        self._connection: AriConnection | None = None
-        self._startup_time = ""
-        #: Another controller took the application: never act again.
-        self.replaced = False
+        self._link = AsteriskLink(
+            settings,
+            on_up=self._came_up,
+            on_event=self._heard,
+            on_down=self._went_down,
+            node=node,
+            seed=seed,
+        )
+        self._phones = PhoneWatch(self._tell_phone, self._read_endpoints)
         self._out: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
-        #: ARI events that arrive while the snapshot is being read.
-        self._held: list[AnyAriEvent] | None = None
+        self._refusals: asyncio.Queue[ChannelId] = asyncio.Queue()
+        if ami is not None:
+            ami.on_contact = self._phones.changed
+            ami.on_login = self._phones.look_again
         self._methods: dict[type[act.Action], Callable[[Any], Awaitable[None]]] = {
             act.Answer: self._answer,
             act.Hangup: self._hangup,
@@ -101,7 +101,7 @@ class AsteriskBackend:
 
     async def events(self) -> AsyncIterator[Event]:
         if self._task is None:
-            self._task = asyncio.create_task(self._keep_connected(), name=f"ari-{self.node}")
+            self._task = asyncio.create_task(self._run(), name=f"asterisk-{self.node}")
             self._task.add_done_callback(lambda _: self._news.set())
         while True:
             while self._out:
@@ -120,125 +120,112 @@ class AsteriskBackend:
         await method(action)
 
     async def provision(self, directory: Directory) -> None:
-        if self._provisioner is not None:
-            await self._provisioner.apply(directory)
+        self._phones.known = frozenset(directory.phones)
+        self._translator.limits = {
+            trunk.id: trunk.max_channels for trunk in directory.trunks.values()
+        }
+        if self.provisioner is not None:
+            await self.provisioner.apply(directory)
+            self._phones.look_again()
 
     async def close(self) -> None:
-        self._closed = True
-        task = self._task
-        if task is None:
-            return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._news.set()
+        if self.ami is not None:
+            await self.ami.close()
+
+    @property
+    def replaced(self) -> bool:
+        """Another controller took over: this one acts no more."""
+        return self._link.replaced
+
+    @property
+    def unknown_events(self) -> dict[str, int]:
+        """ARI messages that could not be decoded, by type."""
+        return self._link.decoder.unknown
+
+    async def request_now(self, method: Method, uri: str, body: Body | None = None) -> None:
+        """A request of another part of callcore (provisioning), over HTTP."""
+        await self._link.connection.request_blocking(method, uri, body)
+
+    # --- what happens -----------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            if self.ami is not None:
+                group.create_task(self._open_ami(self.ami))
+                group.create_task(self._phones.run())
+            group.create_task(self._refuse_excess())
+            await self._link.run()
+            # Replaced: stay, so that `events()` goes on until it is closed.
+            await asyncio.Event().wait()
+
+    async def _open_ami(self, ami: Ami) -> None:
+        try:
+            await ami.connect()
+        except BackendUnavailable as exc:
+            # It goes on trying; recording and provisioning say what they miss.
+            log.warning("ami_unavailable", node=self.node, reason=str(exc))
+
+    def _tell(self, events: Iterable[Event]) -> None:
+        self._out.extend(events)
         self._news.set()
 
-    # --- the link ---------------------------------------------------------------------------
+    def _tell_phone(self, phone: PhoneId, reachable: bool) -> None:
+        self._tell((PhoneReachability(phone=phone, reachable=reachable),))
 
-    def _tell(self, events: tuple[Event, ...] | list[Event]) -> None:
-        if events:
-            self._out.extend(events)
-            self._news.set()
+    async def _read_endpoints(self, uri: str) -> tuple[Endpoint, ...]:
+        connection = self._link.connection
+        return await connection.request_blocking("GET", uri, expect=tuple[Endpoint, ...]) or ()
 
-    async def _keep_connected(self) -> None:
-        """Connect, read until the link ends, tell it, connect again; for ever."""
-        session = new_session(self._settings)
-        delay = FIRST_RETRY
-        try:
-            while not self.replaced:
-                try:
-                    connection = await AriConnection.open(self._settings, session, self.decoder)
-                except BackendUnavailable as exc:
-                    log.warning("asterisk_unavailable", node=self.node, reason=str(exc))
-                else:
-                    if await self._live(connection):
-                        delay = FIRST_RETRY
-                if self.replaced:
-                    break
-                await asyncio.sleep(delay * self._random.uniform(0.5, 1.0))
-                delay = min(delay * 2, LONGEST_RETRY)
-            # Stay, so that `events()` goes on until it is closed.
-            await asyncio.Event().wait()
-        finally:
-            await session.close()
-
-    async def _live(self, connection: AriConnection) -> bool:
-        """One life of the link; true when it came as far as `BackendUp`."""
-        self._held = []
-        reader = asyncio.create_task(connection.read(self._on_event))
-        came_up = False
-        reason = ""
-        try:
-            await connection.probe()
-            self._came_up(connection, await connection.snapshot())
-            came_up = True
-            reason = await reader
-        except (BackendUnavailable, ActionRefused) as exc:
-            reason = str(exc)
-        finally:
-            self._connection = None
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-            await connection.close()
-        if self.replaced:
-            reason = "another controller took over this Asterisk; this one has stopped acting"
-        log.warning("asterisk_link_lost", node=self.node, reason=reason)
-        if came_up:
-            self._tell((BackendDown(node=self.node, reason=reason),))
-        return came_up
-
-    def _came_up(self, connection: AriConnection, snapshot: Snapshot) -> None:
-        if self._startup_time and self._startup_time != snapshot.startup_time:
-            # Asterisk was restarted behind the lost link: no channel survived it.
+    def _came_up(self, snapshot: Snapshot, starting: frozenset[ChannelId], restarted: bool) -> None:
+        if restarted:
+            # No channel survived.
             self._translator.forget()
             self._tell((BackendDown(node=self.node, reason="Asterisk restarted", dead=True),))
-        self._startup_time = snapshot.startup_time
-        held, self._held = self._held or [], None
-        starting = frozenset(e.channel.id for e in held if isinstance(e, StasisStart))
-        phones = tuple(
-            e.resource
-            for e in snapshot.endpoints
-            if e.technology == "PJSIP" and e.state == "online"
-        )
-        self._connection = connection
         self._tell(
             self._translator.resync(
                 snapshot.channels,
                 snapshot.bridges,
                 snapshot.application.channel_ids,
-                phones,
+                self._phones.snapshot(snapshot.endpoints),
                 starting,
             )
         )
-        log.info("asterisk_up", node=self.node, version=snapshot.version)
-        for event in held:
-            self._on_event(event)
 
-    def _on_event(self, event: AnyAriEvent) -> None:
-        if event.__class__ is ApplicationReplaced:
-            self.replaced = True
-            if self._connection is not None:
-                self._connection.abandon("another controller took over")
-            log.error("asterisk_application_replaced", node=self.node, app=self._settings.app)
-        elif self._held is not None:
-            self._held.append(event)
-        else:
-            told = self._translator.handle(event)
-            if told:
-                self._out.extend(told)
-                self._news.set()
+    def _went_down(self, reason: str) -> None:
+        self._tell((BackendDown(node=self.node, reason=reason),))
 
-    def _link(self) -> AriConnection:
-        if self._connection is None or self.replaced:
-            raise BackendUnavailable("no link to Asterisk")
-        return self._connection
+    def _heard(self, event: AnyAriEvent) -> None:
+        told = self._translator.handle(event)
+        if told:
+            self._out.extend(told)
+            self._news.set()
+        if self._translator.excess:
+            for channel in self._translator.excess:
+                self._refusals.put_nowait(channel)
+            self._translator.excess.clear()
+
+    async def _refuse_excess(self) -> None:
+        """Calls above a trunk's limit: the trunk hears "congestion", callcore nothing."""
+        while True:
+            channel = await self._refusals.get()
+            query = HANGUP_QUERY[HangupReason.CONGESTION]
+            log.warning("trunk_full", node=self.node, channel=channel)
+            try:
+                await self._delete_if_there(f"channels/{part(channel)}?{query}")
+            except (ActionRefused, BackendUnavailable) as exc:
+                log.warning("trunk_full_not_refused", channel=channel, reason=str(exc))
 
     # --- channels ---------------------------------------------------------------------------
 
     async def _post(self, uri: str, body: Body | None = None) -> None:
-        await self._link().request("POST", uri, body)
+        await self._link.connection.request("POST", uri, body)
 
     async def _delete(self, uri: str) -> None:
-        await self._link().request("DELETE", uri)
+        await self._link.connection.request("DELETE", uri)
 
     async def _post_waiting(
         self, channels: tuple[ChannelId, ...], uri: str, body: Body | None = None
@@ -250,11 +237,11 @@ class AsteriskBackend:
         """
         legs = self._translator.legs
         if all(channel in legs and legs[channel].idle for channel in channels):
-            await self._link().request("POST", uri, body)
+            await self._link.connection.request("POST", uri, body)
             return
         for channel in channels:
             await self._quieten(channel)
-        await self._link().request_blocking("POST", uri, body)
+        await self._link.connection.request_blocking("POST", uri, body)
 
     async def _quieten(self, channel: ChannelId) -> None:
         leg = self._translator.legs.get(channel)
@@ -288,12 +275,17 @@ class AsteriskBackend:
         await self._delete(f"channels/{part(action.channel)}?{HANGUP_QUERY[action.reason]}")
 
     async def _dial(self, action: act.Dial) -> None:
-        self._translator.dialling(action.channel)
+        name = action.endpoint.partition(":")[2].partition("/")[0]
+        full = self._translator.full(name)
+        self._translator.dialling(action.channel, name)
         try:
+            if full:
+                raise ActionRefused(f"trunk {name} is full", 503)
             await self._post("channels", self._originate(action))
         except (ActionRefused, BackendUnavailable) as exc:
             log.info("dial_refused", channel=action.channel, reason=str(exc))
-            self._tell(self._translator.dial_refused(action.channel))
+            cause = 34 if full else 20
+            self._tell(self._translator.dial_refused(action.channel, cause))
 
     def _originate(self, action: act.Dial) -> Body:
         variables: Body = {"PJSIP_TRANSFER_HANDLING()": "ari-only"}
@@ -339,7 +331,7 @@ class AsteriskBackend:
 
     async def _send_digits(self, action: act.SendDigits) -> None:
         await self._quieten(action.channel)
-        await self._link().request_blocking(
+        await self._link.connection.request_blocking(
             "POST", f"channels/{part(action.channel)}/dtmf", {"dtmf": action.digits}
         )
 
@@ -365,9 +357,26 @@ class AsteriskBackend:
 
     async def _answer_transfer(self, action: act.AnswerTransfer) -> None:
         state = "channel_answered" if action.ok else "channel_declined"
-        await self._link().request_blocking(
+        await self._link.connection.request_blocking(
             "POST", f"channels/{part(action.channel)}/transfer_progress", {"states": state}
         )
+
+    # --- recording: for callcore/recording ----------------------------------------------------
+
+    def _ami(self) -> Ami:
+        if self.ami is None:
+            raise BackendUnavailable("no AMI is configured")
+        return self.ami
+
+    async def start_mixmonitor(self, channel: ChannelId, path: str) -> None:
+        """Two channels raw (says left, hears right, 16-bit 8 kHz) to `path`."""
+        await self._ami().start_mixmonitor(channel, path)
+
+    async def mute_mixmonitor(self, channel: ChannelId, on: bool) -> None:
+        await self._ami().mute_mixmonitor(channel, on)
+
+    async def stop_mixmonitor(self, channel: ChannelId) -> None:
+        await self._ami().stop_mixmonitor(channel)
 
     # --- bridges ----------------------------------------------------------------------------
 

@@ -45,6 +45,8 @@ class Leg(msgspec.Struct, kw_only=True, gc=False):
     """One channel in our hands."""
 
     id: ChannelId
+    #: Phone or trunk.
+    endpoint: str = ""
     #: We dialled it; else it arrived.
     dialled: bool = False
     #: In Stasis: arrived, or answered.
@@ -76,6 +78,10 @@ class Translator:
         self.legs: dict[ChannelId, Leg] = {}
         #: StasisStarts without our arguments (Local channels of a default REFER, foreign dialplan).
         self.strays = 0
+        #: Channels at once of an endpoint; 0 or missing: no limit.
+        self.limits: dict[str, int] = {}
+        #: Arrived above the limit: to be hung up, never told.
+        self.excess: list[ChannelId] = []
         self._handlers: dict[type[ari.AriEvent], Callable[[Any], tuple[Event, ...]]] = {
             ari.StasisStart: self._stasis_start,
             ari.StasisEnd: self._stasis_end,
@@ -97,13 +103,18 @@ class Translator:
 
     # --- what callcore does -------------------------------------------------------------------
 
-    def dialling(self, channel: ChannelId) -> None:
-        """A leg is about to be originated (its StasisStart may come before the reply)."""
-        self.legs[channel] = Leg(id=channel, dialled=True)
+    def full(self, endpoint: str) -> bool:
+        """One more channel would be above the endpoint's limit."""
+        limit = self.limits.get(endpoint, 0)
+        return limit > 0 and sum(leg.endpoint == endpoint for leg in self.legs.values()) >= limit
 
-    def dial_refused(self, channel: ChannelId) -> tuple[Event, ...]:
-        """Asterisk refused to originate: no contact, unknown endpoint, no channel free."""
-        return self._end(channel, 20)
+    def dialling(self, channel: ChannelId, endpoint: str = "") -> None:
+        """A leg is about to be originated (its StasisStart may come before the reply)."""
+        self.legs[channel] = Leg(id=channel, endpoint=endpoint, dialled=True)
+
+    def dial_refused(self, channel: ChannelId, cause: int = 20) -> tuple[Event, ...]:
+        """Not originated: no contact, unknown endpoint, the trunk is full, no link."""
+        return self._end(channel, cause)
 
     def hanging_up(self, channel: ChannelId, cause: int) -> None:
         leg = self.legs.get(channel)
@@ -138,15 +149,19 @@ class Translator:
         if entry is None:
             self.strays += 1
             return ()
+        endpoint = endpoint_of(channel.name)
+        if leg is None and self.full(endpoint):
+            self.excess.append(channel.id)
+            return ()
         # A channel the last snapshot showed, or one that left and came back, arrives anew.
-        self.legs[channel.id] = Leg(id=channel.id, live=True)
+        self.legs[channel.id] = Leg(id=channel.id, endpoint=endpoint, live=True)
         extra = _named(event.args[1:])
         return (
             CallArrived(
                 channel=channel.id,
                 node=self.node,
                 entry=entry,
-                endpoint=endpoint_of(channel.name),
+                endpoint=endpoint,
                 caller_number=printable(channel.caller.number),
                 caller_name=printable(channel.caller.name),
                 dialled=printable(extra.get("dialled") or channel.dialplan.exten),
