@@ -47,7 +47,7 @@ class DirectoryFile:
             raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from exc
         try:
             return cls(path, msgspec.json.decode(text, type=Additions))
-        except (msgspec.ValidationError, msgspec.DecodeError) as exc:
+        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
             raise ConfigError(f"damaged: {exc}", file=str(path)) from exc
 
     def save(self) -> None:

@@ -129,7 +129,7 @@ async def read_body(request: web.Request, endpoint: Endpoint) -> Any:
         text = b"{}"
     try:
         return msgspec.json.decode(text, type=endpoint.body)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise BadBody(f"body: {exc}") from exc
 
 

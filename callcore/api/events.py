@@ -82,9 +82,8 @@ class Client:
 class Hub:
     """Looks for changes while anybody listens, and hands each change to all clients."""
 
-    def __init__(self, switchboard: Switchboard, tick: float = TICK) -> None:
+    def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        self._tick = tick
         self._clients: list[Client] = []
         self._sequence = 0
         self._last: Snapshot | None = None
@@ -96,7 +95,7 @@ class Hub:
         while True:
             await self._listeners.wait()
             self.look()
-            await asyncio.sleep(self._tick)
+            await asyncio.sleep(TICK)
 
     def look(self) -> None:
         """Tell all clients what changed since the last look."""

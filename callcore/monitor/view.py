@@ -6,6 +6,9 @@ a reader computes the elapsed time itself and nothing has to be sent while a clo
 
 from __future__ import annotations
 
+from typing import Any
+from unicodedata import combining, east_asian_width
+
 import msgspec
 
 from callcore.types import AgentId, CallId, PhoneId, QueueId, RecordingId, TrunkId
@@ -121,51 +124,58 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     nodes: tuple[NodeView, ...] = ()
 
 
-TABLES = ("queues", "agents", "calls", "phones", "trunks", "nodes")
-AnyView = QueueView | AgentView | CallView | PhoneView | TrunkView | NodeView
+class Rows(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Rows of some tables."""
+
+    queues: tuple[QueueView, ...] = ()
+    agents: tuple[AgentView, ...] = ()
+    calls: tuple[CallView, ...] = ()
+    phones: tuple[PhoneView, ...] = ()
+    trunks: tuple[TrunkView, ...] = ()
+    nodes: tuple[NodeView, ...] = ()
+
+
+TABLES = Rows.__struct_fields__
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What changed between two snapshots: rows that are new or different, and ids that went."""
 
     at: float
-    changed: dict[str, tuple[AnyView, ...]] = {}
+    changed: Rows = Rows()
     gone: dict[str, tuple[str, ...]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.gone)
+        return bool(self.gone) or self.changed != Rows()
 
 
 def difference(before: Snapshot, after: Snapshot) -> Delta:
     """The delta that turns `before` into `after`."""
-    changed: dict[str, tuple[AnyView, ...]] = {}
+    changed: dict[str, Any] = {}
     gone: dict[str, tuple[str, ...]] = {}
     for table in TABLES:
-        old: tuple[AnyView, ...] = getattr(before, table)
-        new: tuple[AnyView, ...] = getattr(after, table)
+        old, new = getattr(before, table), getattr(after, table)
         if old == new:
             continue
         by_id = {row.id: row for row in old}
-        rows = tuple(row for row in new if by_id.get(row.id) != row)
         there = {row.id for row in new}
+        changed[table] = tuple(row for row in new if by_id.get(row.id) != row)
         left = tuple(row.id for row in old if row.id not in there)
-        if rows:
-            changed[table] = rows
         if left:
             gone[table] = left
-    return Delta(at=after.at, changed=changed, gone=gone)
+    return Delta(at=after.at, changed=Rows(**changed), gone=gone)
 
 
 def apply(before: Snapshot, delta: Delta) -> Snapshot:
     """`before` with a delta applied; new rows come last."""
-    tables = {}
+    result = {}
     for table in TABLES:
         rows = {row.id: row for row in getattr(before, table)}
         for name in delta.gone.get(table, ()):
             rows.pop(name, None)
-        rows.update({row.id: row for row in delta.changed.get(table, ())})
-        tables[table] = tuple(rows.values())
-    return msgspec.structs.replace(before, at=delta.at, **tables)
+        rows.update({row.id: row for row in getattr(delta.changed, table)})
+        result[table] = tuple(rows.values())
+    return msgspec.structs.replace(before, at=delta.at, **result)
 
 
 # --- as text -----------------------------------------------------------------------------------
@@ -275,8 +285,6 @@ def _plain_table(table: Table) -> str:
 
 def _width(text: str) -> int:
     """Columns a text takes on a terminal: CJK characters take two."""
-    from unicodedata import combining, east_asian_width
-
     wide = sum(east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(combining(c) != 0 for c in text)
 

@@ -101,11 +101,11 @@ def test_secrets_are_made_once(site):
     assert site.load().directory.phones["p1"].secret == secret
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"phones": 3}', '{"future": {}}'])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"phones": 3}', b'{"future": {}}', b'"\xff"'])
 def test_a_damaged_file_is_named(site, text):
     """Damage is reported with the file, never ignored."""
     site.path.parent.mkdir()
-    site.path.write_text(text)
+    site.path.write_bytes(text)
     with pytest.raises(ConfigError) as caught:
         DirectoryFile.read(site.path)
     assert str(caught.value).startswith(f"{site.path}: damaged: ")

@@ -1,0 +1,211 @@
+"""The REST resources against a switch in memory: what is answered, and each way to be refused."""
+
+import stat
+
+import pytest
+
+from callcore.api.endpoint import MAX_BODY
+from callcore.call.events import AgentLogin, CallTransferAsked, RecordingPauseAsked
+from callcore.call.record import CallRecord
+from callcore.store.rows import RecordingRow
+from callcore.types import Outcome
+
+
+async def test_lists_show_the_snapshot(api):
+    """Queues, agents, calls, phones and trunks are rows of the snapshot."""
+    for name, ids in (
+        ("queues", ["sales"]),
+        ("agents", ["a1", "a2"]),
+        ("calls", ["c1", "c2"]),
+        ("phones", ["p1"]),
+        ("trunks", []),
+    ):
+        status, answer = await api("GET", f"/api/v1/{name}")
+        assert (status, [row["id"] for row in answer[name]]) == (200, ids)
+
+
+async def test_a_queue_shows_its_callers_and_members(api):
+    """Waiting callers and members come with the queue; an unknown one is 404."""
+    status, answer = await api("GET", "/api/v1/queues/sales")
+    assert status == 200
+    assert [row["id"] for row in answer["waiting"]] == ["c1"]
+    assert [row["id"] for row in answer["members"]] == ["a1"]
+    assert await api("GET", "/api/v1/queues/none") == (404, {"error": "no queue named 'none'"})
+
+
+async def test_an_agent_logs_in_pauses_and_out(api, switch):
+    """Commands become events in their order."""
+    login = await api("POST", "/api/v1/agents/a1/login", {"phone": "p1"})
+    assert login == (200, {"ok": True})
+    assert switch.events == [AgentLogin(agent="a1", phone="p1")]
+    await api("POST", "/api/v1/agents/a1/pause", {"reason": "lunch"})
+    assert (await api("GET", "/api/v1/agents/a1"))[1]["state"] == "paused"
+    assert (await api("POST", "/api/v1/agents/a1/logout"))[0] == 200
+    refused = await api("POST", "/api/v1/agents/a1/logout")
+    assert refused == (409, {"error": "agent a1 is not logged in"})
+
+
+async def test_an_empty_body_means_defaults(api, switch):
+    """Login and pause work without a body."""
+    assert (await api("POST", "/api/v1/agents/a1/login"))[0] == 200
+    assert (await api("POST", "/api/v1/agents/a1/pause"))[0] == 200
+    assert switch.events[1].reason == "break"
+
+
+async def test_calls_are_commanded(api, switch):
+    """Transfer, recording pause and hang-up reach the switch; unknown calls are 404."""
+    assert (await api("POST", "/api/v1/calls/c2/recording/pause"))[0] == 200
+    transfer = await api("POST", "/api/v1/calls/c1/transfer", {"target": "queue:sales"})
+    assert transfer[0] == 200
+    assert switch.events == [
+        RecordingPauseAsked(call="c2"),
+        CallTransferAsked(call="c1", target="queue:sales"),
+    ]
+    assert await api("POST", "/api/v1/calls/c1/hangup") == (404, {"error": "no call named 'c1'"})
+
+
+async def test_an_ended_call_comes_from_the_archive(api, archive):
+    """A call is live or a record; the list of ended ones has pages."""
+    archive.records = [
+        CallRecord(call=f"e{i}", arrived_at=float(i), outcome=Outcome.ANSWERED) for i in range(5)
+    ]
+    assert (await api("GET", "/api/v1/calls/c1"))[1]["live"]["state"] == "queued"
+    assert (await api("GET", "/api/v1/calls/e3"))[1]["record"]["call"] == "e3"
+    _, answer = await api("GET", "/api/v1/calls/ended?limit=2&before=4")
+    assert [row["call"] for row in answer["calls"]] == ["e3", "e2"]
+    assert (await api("GET", "/api/v1/calls/nope"))[0] == 404
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=x", "before=x"])
+async def test_a_wrong_page_is_refused(api, query):
+    """Limits of a list are checked."""
+    status, answer = await api("GET", f"/api/v1/calls/ended?{query}")
+    assert status == 400
+    assert answer["error"].startswith("query: ")
+
+
+async def test_a_phone_is_added_with_a_secret_shown_once(api, switch):
+    """The random secret is in the answer, then only in the private file."""
+    status, answer = await api("POST", "/api/v1/phones", {"id": "p9", "nat": True})
+    assert status == 201
+    assert len(answer["secret"]) == 30
+    assert switch.settings().directory.phones["p9"].secret == answer["secret"]
+    assert stat.S_IMODE(switch.settings().directory_file.stat().st_mode) == 0o600
+    status, answer = await api("GET", "/api/v1/phones")
+    assert "secret" not in str(answer)
+    assert (await api("POST", "/api/v1/phones", {"id": "p9"}))[0] == 409
+    assert (await api("DELETE", "/api/v1/phones/p9"))[0] == 200
+    assert (await api("DELETE", "/api/v1/phones/p9"))[0] == 404
+
+
+async def test_an_agent_is_added_with_queue_and_pin(api, switch):
+    """The PIN is hashed, the agent a member; an unknown queue undoes the whole."""
+    body = {"id": "a9", "name": "Zoë", "pin": "2468", "phone": "p1", "queues": ["sales"]}
+    assert (await api("POST", "/api/v1/agents", body))[0] == 201
+    directory = switch.settings().directory
+    assert directory.agents["a9"].pin_hash.startswith("$argon2id$")
+    assert directory.queues["sales"].members[-1].agent == "a9"
+    status, answer = await api("POST", "/api/v1/agents", {"id": "a8", "queues": ["none"]})
+    assert (status, "known queue" in answer["error"]) == (422, True)
+    assert "a8" not in switch.settings().directory.agents
+    assert (await api("DELETE", "/api/v1/agents/a9"))[0] == 200
+    assert len(switch.settings().directory.queues["sales"].members) == 1
+
+
+async def test_members_are_added_and_removed(api, switch):
+    """A member of callcore.toml stays; one added here can go."""
+    path = "/api/v1/queues/sales/members/"
+    assert (await api("PUT", f"{path}a2", {"penalty": 5}))[0] == 200
+    assert switch.settings().directory.queues["sales"].members[-1].penalty == 5
+    assert (await api("DELETE", f"{path}a2"))[0] == 200
+    assert (await api("DELETE", f"{path}a1"))[0] == 404
+    assert (await api("PUT", f"{path}nobody"))[0] == 404
+    assert (await api("PUT", f"{path}a1"))[0] == 422
+
+
+async def test_what_the_file_says_is_removed_in_the_file(api):
+    """Removing an agent of callcore.toml names the place."""
+    status, answer = await api("DELETE", "/api/v1/agents/a1")
+    assert status == 409
+    assert "callcore.toml:2: remove it there" in answer["error"]
+
+
+async def test_a_trunk_that_cannot_work_is_refused(api):
+    """The checks of callcore.toml hold for what comes through the API."""
+    status, answer = await api("POST", "/api/v1/trunks", {"id": "t", "host": "h", "register": True})
+    assert (status, "expected user and secret" in answer["error"]) == (422, True)
+    status, answer = await api("POST", "/api/v1/trunks", {"id": "t", "host": "h\nevil=1"})
+    assert status == 422
+    status, answer = await api("POST", "/api/v1/trunks", {"id": "t", "host": "h", "user": "u"})
+    assert (status, len(answer["secret"])) == (201, 30)
+
+
+async def test_recordings_and_their_audio(api, archive, tmp_path):
+    """Facts, ranges of the file, and one sentence when there is no file."""
+    (tmp_path / "r1.flac").write_bytes(b"fLaC0123")
+    archive.rows = [
+        RecordingRow(recording='r1"\n', call="c", path="r1.flac"),
+        RecordingRow(recording="r2", call="c", failure="disk full"),
+    ]
+    assert len((await api("GET", "/api/v1/recordings"))[1]["recordings"]) == 2
+    assert (await api("GET", "/api/v1/recordings/r2"))[1]["failure"] == "disk full"
+    url = api.url + "/api/v1/recordings/r1%22%0A/audio"
+    async with api.session.get(url, headers={"Range": "bytes=4-"}) as answer:
+        assert (answer.status, await answer.read()) == (206, b"0123")
+        assert answer.headers["Content-Type"] == "audio/flac"
+        assert answer.headers["Content-Disposition"] == 'attachment; filename="r1__.flac"'
+    status, problem = await api("GET", "/api/v1/recordings/r2/audio")
+    assert (status, problem["error"]) == (404, "no audio of recording named 'r2 (disk full)'")
+
+
+BAD_BODIES = [
+    (b"", "body: "),
+    (b"{", "body: "),
+    (b"[]", "body: Expected `object`"),
+    (b'{"target": 5}', "$.target"),
+    (b'{"target": ""}', "$.target"),
+    (b'{"target": "x", "tragte": 1}', "unknown field"),
+    (b'{"target": "\xff"}', "body: "),
+]
+
+
+@pytest.mark.parametrize(("body", "message"), BAD_BODIES)
+async def test_bad_bodies_are_refused(api, switch, body, message):
+    """A body that does not fit is 400 with one sentence, and nothing happens."""
+    url = api.url + "/api/v1/calls/c1/transfer"
+    async with api.session.post(url, data=body) as answer:
+        assert answer.status == 400
+        assert message in (await answer.json())["error"]
+    assert switch.events == []
+
+
+async def test_a_huge_body_is_refused(api):
+    """More than the limit is 413, in the form of all errors."""
+    url = api.url + "/api/v1/calls/c1/transfer"
+    async with api.session.post(url, data=b"x" * (MAX_BODY + 1)) as answer:
+        assert answer.status == 413
+        assert (await answer.json())["error"].startswith("body: more than")
+
+
+async def test_outside_text_is_data(api, switch):
+    """Odd ids and targets arrive unchanged and break nothing."""
+    target = "${SHELL(x)}\"';\x00\u2028"
+    await api("POST", "/api/v1/calls/c1/transfer", {"target": target})
+    assert switch.events[0].target == target
+    assert (await api("GET", "/api/v1/agents/%2e%2e%2f%00${x}"))[0] == 404
+
+
+async def test_unknown_paths_and_methods_are_json(api):
+    """404 and 405 have the same body as all errors."""
+    assert (await api("GET", "/api/v1/nothing"))[0] == 404
+    status, answer = await api("PATCH", "/api/v1/calls")
+    assert (status, list(answer)) == (405, ["error"])
+
+
+async def test_telephony_away_is_503(api, switch):
+    """Commands say that telephony is away; readyz too; healthz does not care."""
+    switch.why_not_ready = "asterisk: not connected"
+    assert (await api("POST", "/api/v1/agents/a1/login"))[0] == 503
+    status, answer = await api("GET", "/readyz")
+    assert (status, answer["reason"]) == (503, "asterisk: not connected")
+    assert (await api("GET", "/healthz"))[0] == 200
