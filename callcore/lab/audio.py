@@ -132,10 +132,10 @@ def _synthesise(text: str, voice: str, speed: int) -> Samples:
     # Piped, espeak-ng cannot know the length it writes into the header: take all that follows.
     rate = int.from_bytes(result.stdout[24:28], "little")
     raw = np.frombuffer(result.stdout[data + 8 :].ljust(2, b"\0"), dtype="<i2")
-    return _resample(raw.astype(np.int16), rate)
+    return resample(raw.astype(np.int16), rate)
 
 
-def _resample(samples: Samples, rate: int) -> Samples:
+def resample(samples: Samples, rate: int) -> Samples:
     """Band-limited resampling to 8 kHz by Fourier transform."""
     if rate == RATE:
         return samples
@@ -160,13 +160,13 @@ def read(path: Path) -> Samples:
     samples, rate = soundfile.read(path, dtype="int16")
     if samples.ndim != 1:
         raise ToolError(f"{path} has {samples.shape[1]} channels: use read_channels")
-    return _resample(np.asarray(samples, dtype=np.int16), rate)
+    return resample(np.asarray(samples, dtype=np.int16), rate)
 
 
 def read_channels(path: Path) -> list[Samples]:
     """Every channel of a file, left first."""
     samples, rate = soundfile.read(path, dtype="int16", always_2d=True)
     return [
-        _resample(np.asarray(samples[:, index], dtype=np.int16), rate)
+        resample(np.asarray(samples[:, index], dtype=np.int16), rate)
         for index in range(samples.shape[1])
     ]

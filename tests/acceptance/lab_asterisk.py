@@ -81,7 +81,6 @@ rewrite_contact=yes
 rtp_symmetric=yes
 send_pai=yes
 media_encryption={encryption}
-media_encryption_optimistic=yes
 language=en
 [{name}]
 type=auth
