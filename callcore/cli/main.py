@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -10,14 +11,15 @@ import typer
 
 import callcore
 from callcore import cli
+from callcore.cli.common import FAILED, exit_code
 from callcore.errors import CallcoreError
 
 #: Files beside this one that are not commands.
-NOT_COMMANDS = frozenset({"main", "common"})
+NOT_COMMANDS = frozenset({"main", "common", "client", "importing", "checks", "graph"})
 
 
-def build() -> typer.Typer:
-    """The whole program.
+def build(wanted: str = "") -> typer.Typer:
+    """The whole program, or, to start fast, the one group or command `wanted`.
 
     A module of `callcore.cli` brings either `app` (a group) or `command` (one command), named like
     the module; an underscore in the name becomes a hyphen.
@@ -29,11 +31,12 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root.callback()(options)
-    for found in pkgutil.iter_modules(cli.__path__):
-        if found.name in NOT_COMMANDS:
-            continue
-        module = importlib.import_module(f"{cli.__name__}.{found.name}")
-        name = found.name.replace("_", "-")
+    names = [f.name for f in pkgutil.iter_modules(cli.__path__) if f.name not in NOT_COMMANDS]
+    if wanted.replace("-", "_") in names:
+        names = [wanted.replace("-", "_")]
+    for module_name in names:
+        module = importlib.import_module(f"{cli.__name__}.{module_name}")
+        name = module_name.replace("_", "-")
         if hasattr(module, "app"):
             root.add_typer(module.app, name=name)
         else:
@@ -58,10 +61,14 @@ def options(
 def main() -> None:
     """Run the program; an error that callcore raises on purpose is one line on stderr."""
     try:
-        build()()
+        build(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="callcore")
     except CallcoreError as exc:
         print(f"callcore: {exc}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_code(exc))
+    except BrokenPipeError:
+        # Whoever read our output stopped (`| head`); nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
 
