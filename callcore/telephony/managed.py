@@ -26,6 +26,7 @@ from callcore.telephony.layout import (
 from callcore.telephony.preflight import (
     check_paths,
     check_ports,
+    check_program,
     hand_over,
     run_user,
     user_name,
@@ -121,12 +122,13 @@ async def start(
 ) -> ManagedAsterisk:
     """Start Asterisk, or adopt the one that already runs from the same directory."""
     program = find_program()
+    check_program(program)
     check_paths(paths)
     user, warning = run_user(paths, program)
     warnings = [warning] if warning else []
     paths.base.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with start_lock(paths.base / "start.lock", timeout):
-        running = find_pid(paths)
+        running = await surviving(program, paths)
         written = await asyncio.to_thread(write_configuration, program, paths, settings)
         hand_over(paths, user)
         if running is None:
@@ -219,7 +221,7 @@ async def wait_until_ready(asterisk: ManagedAsterisk, timeout: float) -> None:
     limit = aiohttp.ClientTimeout(total=2)
     async with aiohttp.ClientSession(headers=login, timeout=limit) as session:
         while True:
-            if not is_ours(asterisk.pid, asterisk.paths):
+            if not is_alive(asterisk.pid):
                 raise SetupError(f"Asterisk ended while starting: {last_lines(asterisk.paths)}")
             answer = await ask_ari(session, f"{asterisk.ari_url}/asterisk/info?only=status")
             if answer == 200:
@@ -262,14 +264,27 @@ def last_lines(paths: AsteriskPaths, count: int = 3) -> str:
     return " | ".join(lines) or f"nothing in {paths.log}"
 
 
-def is_ours(pid: int, paths: AsteriskPaths) -> bool:
-    """Process `pid` lives and is the Asterisk (or its launcher) of this directory."""
+def is_alive(pid: int) -> bool:
+    """Process `pid` still holds its files: one just killed is a zombie with other threads."""
     try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        threads = sum(1 for _ in Path(f"/proc/{pid}/task").iterdir())
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state not in "ZX" and os.fsencode(paths.config) in command
+    return state not in "ZX" or threads > 1
+
+
+def command_of(pid: int) -> list[bytes]:
+    """Its command line; empty for a moment when it starts or ends."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def is_ours(pid: int, paths: AsteriskPaths) -> bool:
+    """Process `pid` is the Asterisk (or its launcher) of this directory."""
+    return is_alive(pid) and os.fsencode(paths.config) in command_of(pid)
 
 
 def find_pid(paths: AsteriskPaths) -> int | None:
@@ -282,6 +297,23 @@ def find_pid(paths: AsteriskPaths) -> int | None:
 
 def owner_of(pid: int) -> str:
     return user_name(Path(f"/proc/{pid}").stat().st_uid)
+
+
+async def surviving(program: AsteriskProgram, paths: AsteriskPaths) -> int | None:
+    """The pid of the running Asterisk; one that is just dying is waited for instead."""
+    if paths.pid_file.exists():
+        for recorded in recorded_pids(paths):
+            # Without a command line and still alive: its ports are not free yet.
+            if is_alive(recorded) and command_of(recorded) == [b""]:
+                await wait_until_gone(recorded, 5.0)
+    pid = find_pid(paths)
+    if pid is None:
+        return None
+    try:
+        await run_command(program, paths, "core show uptime", 5.0)
+    except SetupError:
+        return None if await wait_until_gone(pid, 2.0) else pid
+    return pid
 
 
 def recorded_pids(paths: AsteriskPaths) -> Iterable[int]:
@@ -348,9 +380,9 @@ async def stop(paths: AsteriskPaths, timeout: float = 10.0) -> bool:
         await run_command(find_program(), paths, "core stop now", timeout=min(timeout, 5.0))
     except SetupError:
         send_signal(pid, signal.SIGTERM)
-    if not await wait_until_gone(pid, paths, timeout):
+    if not await wait_until_gone(pid, timeout):
         send_signal(pid, signal.SIGKILL)
-        await wait_until_gone(pid, paths, 5.0)
+        await wait_until_gone(pid, 5.0)
     return True
 
 
@@ -361,9 +393,9 @@ def send_signal(pid: int, number: signal.Signals) -> None:
         return  # it ended by itself meanwhile, which is what was wanted
 
 
-async def wait_until_gone(pid: int, paths: AsteriskPaths, timeout: float) -> bool:
+async def wait_until_gone(pid: int, timeout: float) -> bool:
     deadline = time.monotonic() + timeout
-    while is_ours(pid, paths):
+    while is_alive(pid):
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.02)

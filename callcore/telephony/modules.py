@@ -65,8 +65,10 @@ def modules_conf(module_dir: Path) -> str:
     for purpose, names in MODULES.items():
         lines += ["", f"; {purpose}"]
         for name in names:
-            if not present or f"{name}.so" in present:
-                lines.append(f"{'require' if name in REQUIRED else 'load'} = {name}.so")
+            if name in REQUIRED:
+                lines.append(f"require = {name}.so")
+            elif not present or f"{name}.so" in present:
+                lines.append(f"load = {name}.so")
     return "\n".join(lines) + "\n"
 
 

@@ -9,11 +9,22 @@ from pathlib import Path
 
 from callcore.errors import SetupError
 from callcore.telephony.layout import AsteriskPaths, AsteriskProgram, ManagedSettings
+from callcore.telephony.modules import missing_modules
 
 #: The system user that set-up makes; Asterisk started by root runs as it.
 RUN_AS = "callcore"
 #: Longest path of a Unix socket (sun_path, one byte for the end).
 SOCKET_PATH_MAX = 107
+
+
+def check_program(program: AsteriskProgram) -> None:
+    """Distributions split Asterisk's modules into packages: say which are not there."""
+    missing = missing_modules(program.module_dir)
+    if missing:
+        raise SetupError(
+            f"{program.binary} lacks the modules {', '.join(missing)} in {program.module_dir}:"
+            " install all module packages of that Asterisk, then run make setup again"
+        )
 
 
 def check_paths(paths: AsteriskPaths) -> None:

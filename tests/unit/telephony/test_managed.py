@@ -19,7 +19,7 @@ from callcore.telephony.layout import (
     find_program,
 )
 from callcore.telephony.modules import MODULES, REQUIRED, missing_modules, modules_conf
-from callcore.telephony.preflight import check_paths, check_ports, first_closed
+from callcore.telephony.preflight import check_paths, check_ports, check_program, first_closed
 from callcore.telephony.render import (
     ConfigTemplate,
     Secrets,
@@ -66,16 +66,16 @@ def test_nothing_is_left_to_replace(program, paths):
 def test_dialplan_keeps_its_own_variables(program, paths):
     """`${...}` belongs to Asterisk and comes out as it went in."""
     text = rendered(program, paths)["extensions.conf"]
-    assert "Stasis(callcore,${CONTEXT:9})" in text
-    assert "MusicOnHold(default,0.5)" in text
+    assert "Stasis(callcore,${CONTEXT:9}," in text
+    assert "Wait(0.5)" in text
 
 
 def test_nothing_of_the_caller_is_expanded(program, paths):
     """Caller id and dialled number are data: no dialplan argument is made from them."""
     text = rendered(program, paths)["extensions.conf"]
     used = set(re.findall(r"\$\{([A-Za-z_]+)", text))
-    assert used == {"CALLCORE_ARRIVED", "CALLCORE_TRIED", "CONTEXT", "EPOCH", "STASISSTATUS",
-                    "STRFTIME"}  # fmt: skip
+    assert used == {"CALLCORE_ARRIVED", "CALLCORE_CALL", "CALLCORE_TRIED", "CONTEXT", "EPOCH",
+                    "IF", "STASISSTATUS"}  # fmt: skip
 
 
 def test_every_entry_has_its_context(program, paths):
@@ -95,10 +95,10 @@ def test_control_listens_on_loopback_only(program, paths):
     assert section(files["pjsip.conf"], "udp")["bind"] == "0.0.0.0:5060"
 
 
-def test_ami_user_reads_nothing(program, paths):
-    """Events cost a millisecond a call: the AMI user gets none, and no command line."""
+def test_ami_user_reads_no_calls(program, paths):
+    """Events cost a millisecond a call: the AMI user gets none of calls, and no command line."""
     user = section(rendered(program, paths)["manager.conf"], "callcore")
-    assert user["read"] == ""
+    assert user["read"] in ("", "system")
     assert set(user["write"].split(",")) == {"system", "call", "reporting"}
 
 
@@ -172,6 +172,13 @@ def test_only_present_modules_are_loaded(tmp_path):
     assert missing_modules(tmp_path) == []
     (tmp_path / "res_stasis.so").unlink()
     assert missing_modules(tmp_path) == ["res_stasis"]
+
+
+def test_missing_module_is_named(tmp_path):
+    """An Asterisk without its SIP modules is refused by their name."""
+    program = AsteriskProgram(binary=tmp_path, module_dir=tmp_path, data_dir=tmp_path)
+    with pytest.raises(SetupError, match="lacks the modules res_pjsip, "):
+        check_program(program)
 
 
 def test_modules_are_listed_once():
