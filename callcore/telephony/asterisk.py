@@ -18,7 +18,7 @@ from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony.ami import Ami
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
 from callcore.telephony.ari_models import AnyAriEvent, Endpoint
-from callcore.telephony.asterisk_events import LEG, Translator
+from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
 from callcore.telephony.phones import PhoneWatch
@@ -269,6 +269,9 @@ class AsteriskBackend:
 
     async def _answer(self, action: act.Answer) -> None:
         await self._post_waiting((action.channel,), f"channels/{part(action.channel)}/answer")
+        leg = self._translator.legs.get(action.channel)
+        if leg is not None:
+            leg.tone = False  # 180 before the answer is no tone after it
 
     async def _hangup(self, action: act.Hangup) -> None:
         self._translator.hanging_up(action.channel, HANGUP_CAUSE[action.reason])
@@ -318,27 +321,35 @@ class AsteriskBackend:
 
     async def _start_music(self, action: act.StartMusic) -> None:
         await self._quieten(action.channel)
+        self._translator.sounding(action.channel, music=True)
         await self._post(f"channels/{part(action.channel)}/moh", {"mohClass": action.music})
 
     async def _stop_music(self, action: act.StopMusic) -> None:
+        self._translator.sounding(action.channel, music=False)
         await self._delete(f"channels/{part(action.channel)}/moh")
 
     async def _start_ringing(self, action: act.StartRinging) -> None:
+        self._translator.sounding(action.channel, tone=True)
         await self._post(f"channels/{part(action.channel)}/ring")
 
     async def _stop_ringing(self, action: act.StopRinging) -> None:
+        self._translator.sounding(action.channel, tone=False)
         await self._delete(f"channels/{part(action.channel)}/ring")
 
     async def _send_digits(self, action: act.SendDigits) -> None:
         await self._quieten(action.channel)
-        await self._link.connection.request_blocking(
-            "POST", f"channels/{part(action.channel)}/dtmf", {"dtmf": action.digits}
-        )
+        self._translator.unsure(action.channel)
+        await self._post(f"channels/{part(action.channel)}/dtmf", {"dtmf": action.digits})
 
     async def _record_voicemail(self, action: act.RecordVoicemail) -> None:
         await self._quieten(action.channel)
         self._translator.recording(action.channel, action.recording)
         try:
+            if action.beep:
+                # Ours: Asterisk's own may be missing, and then it records nothing. The recording
+                # waits behind it.
+                beep = f"channels/{part(action.channel)}/play/{QUIET}{part(action.recording)}"
+                await self._post(beep, {"media": await self._media.resolve("beep")})
             await self._post(
                 f"channels/{part(action.channel)}/record",
                 {
@@ -347,7 +358,7 @@ class AsteriskBackend:
                     "maxDurationSeconds": ceil(action.max_seconds),
                     "maxSilenceSeconds": ceil(action.silence_seconds),
                     "ifExists": "overwrite",
-                    "beep": action.beep,
+                    "beep": False,
                     "terminateOn": action.end_key or "none",
                 },
             )
@@ -357,9 +368,8 @@ class AsteriskBackend:
 
     async def _answer_transfer(self, action: act.AnswerTransfer) -> None:
         state = "channel_answered" if action.ok else "channel_declined"
-        await self._link.connection.request_blocking(
-            "POST", f"channels/{part(action.channel)}/transfer_progress", {"states": state}
-        )
+        uri = f"channels/{part(action.channel)}/transfer_progress"
+        await self._post(uri, {"states": state})
 
     # --- recording: for callcore/recording ----------------------------------------------------
 
@@ -384,16 +394,30 @@ class AsteriskBackend:
         await self._post("bridges", {"bridgeId": action.bridge, "type": "mixing"})
 
     async def _join(self, action: act.Join) -> None:
-        await self._post_waiting(
-            action.channels,
-            f"bridges/{part(action.bridge)}/addChannel",
-            {"channel": [*action.channels]},
-        )
+        uri = f"bridges/{part(action.bridge)}/addChannel"
+        body: Body = {"channel": [*action.channels]}
+        sounds = [uri for channel in action.channels for uri in self._sounds(channel)]
+        if not sounds:
+            await self._post_waiting(action.channels, uri, body)
+            return
+        # Sent without waiting between them: the WebSocket keeps the order.
+        stops = [self._delete_if_there(sound) for sound in sounds]
+        await asyncio.gather(*stops, self._post_waiting(action.channels, uri, body))
+
+    def _sounds(self, channel: ChannelId) -> list[str]:
+        """What has to be stopped on a channel: in a bridge its music would go on, mixed in."""
+        leg = self._translator.legs.get(channel)
+        if leg is None:
+            return []
+        sounds = [f"channels/{part(channel)}/moh"] if leg.music or leg.unsure else []
+        if leg.tone:
+            sounds.append(f"channels/{part(channel)}/ring")
+        leg.music = leg.tone = False
+        return sounds
 
     async def _leave(self, action: act.Leave) -> None:
-        await self._post(
-            f"bridges/{part(action.bridge)}/removeChannel", {"channel": [action.channel]}
-        )
+        uri = f"bridges/{part(action.bridge)}/removeChannel"
+        await self._post_waiting((action.channel,), uri, {"channel": [action.channel]})
 
     async def _destroy_bridge(self, action: act.DestroyBridge) -> None:
         await self._delete(f"bridges/{part(action.bridge)}")

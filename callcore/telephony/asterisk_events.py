@@ -36,6 +36,8 @@ from callcore.types import ChannelId, Entry, PlaybackId, RecordingId
 
 #: First Stasis argument of legs that callcore originates.
 LEG = "leg"
+#: Start of the ids of playbacks that belong to another action: their end is not told.
+QUIET = "quiet-"
 
 _ENTRIES = {entry.value: entry for entry in Entry}
 _RINGING = {"RINGING", "PROGRESS"}
@@ -59,15 +61,18 @@ class Leg(msgspec.Struct, kw_only=True, gc=False):
     #: The far end asked for its end.
     peer_ended: bool = False
     cause: int = 0
-    #: Known from a snapshot only: what it is doing in Asterisk is unknown.
-    adopted: bool = False
+    #: What it is doing in Asterisk is not known: found in a snapshot, or sending digits.
+    unsure: bool = False
+    #: Music or a ring-back tone runs on it; inside a bridge it would go on.
+    music: bool = False
+    tone: bool = False
     playbacks: tuple[PlaybackId, ...] = ()
     recording: RecordingId = ""
 
     @property
     def idle(self) -> bool:
         """Nothing runs in the channel that a request would have to wait for."""
-        return not (self.playbacks or self.recording or self.adopted)
+        return not (self.playbacks or self.recording or self.unsure)
 
 
 class Translator:
@@ -132,6 +137,20 @@ class Translator:
         if leg is not None:
             leg.playbacks = tuple(item for item in leg.playbacks if item != playback)
 
+    def sounding(
+        self, channel: ChannelId, *, music: bool | None = None, tone: bool | None = None
+    ) -> None:
+        leg = self.legs.get(channel)
+        if leg is not None:
+            leg.music = leg.music if music is None else music
+            leg.tone = leg.tone if tone is None else tone
+
+    def unsure(self, channel: ChannelId) -> None:
+        """From here on a request for the channel may have to wait in Asterisk."""
+        leg = self.legs.get(channel)
+        if leg is not None:
+            leg.unsure = True
+
     def recording(self, channel: ChannelId, recording: RecordingId) -> None:
         leg = self.legs.get(channel)
         if leg is not None:
@@ -174,7 +193,7 @@ class Translator:
     def _answered(self, channel: ChannelId) -> tuple[Event, ...]:
         leg = self.legs.get(channel)
         if leg is None:
-            leg = self.legs[channel] = Leg(id=channel, dialled=True, adopted=True)
+            leg = self.legs[channel] = Leg(id=channel, dialled=True, unsure=True)
         if leg.live:
             return ()
         leg.live = True
@@ -249,7 +268,7 @@ class Translator:
     def _playback(self, event: ari.PlaybackFinished) -> tuple[Event, ...]:
         kind, _, channel = event.playback.target_uri.partition(":")
         leg = self.legs.get(channel)
-        if kind != "channel" or leg is None:
+        if kind != "channel" or leg is None or event.playback.id.startswith(QUIET):
             return ()
         self.not_playing(channel, event.playback.id)
         ok = event.playback.state != "failed"
@@ -319,9 +338,9 @@ class Translator:
         leg = self.legs.get(channel.id)
         if leg is None:
             live = channel.state in ("Up", "Ring")
-            self.legs[channel.id] = Leg(id=channel.id, dialled=not live, live=live, adopted=True)
+            self.legs[channel.id] = Leg(id=channel.id, dialled=not live, live=live, unsure=True)
             return ()
-        leg.adopted = True
+        leg.unsure = True
         return self._answered(leg.id) if channel.state == "Up" and not leg.live else ()
 
 
