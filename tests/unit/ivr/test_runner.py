@@ -393,8 +393,10 @@ def test_callers_data_is_cut_and_stripped() -> None:
     state, actions = runner.start(trees, "office", Facts(caller_number=bogus), FRIDAY)
     assert isinstance(actions[0], Ask)
     sent = actions[0].query["number"]
-    assert sent.startswith("${SHELL(x)}\"'") and "{dialled}" in sent
-    assert len(sent) <= 200 and sent.isprintable()
+    assert sent.startswith("${SHELL(x)}\"'")
+    assert "{dialled}" in sent
+    assert len(sent) <= 200
+    assert sent.isprintable()
     assert state.variables["caller_number"] == sent
 
 
