@@ -29,7 +29,9 @@ class Dtmf(StrEnum):
     AUTO = "auto"
 
 
-class Entity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Entity(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """What every configured thing carries."""
 
     id: str
@@ -103,7 +105,9 @@ class Agent(Entity, frozen=True, kw_only=True):
         return f"Agent(id={self.id!r}, name={self.name!r})"
 
 
-class Member(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Member(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """An agent's place in a queue; a lower penalty is offered first."""
 
     agent: AgentId
@@ -148,7 +152,9 @@ class Queue(Entity, frozen=True, kw_only=True):
     language: str = ""
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Route(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """Which tree or queue answers a dialled number.
 
     `pattern` is Asterisk's: digits, ``X`` 0–9, ``Z`` 1–9, ``N`` 2–9, ``[1-5]``, ``.`` one or more,
@@ -160,7 +166,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     queue: QueueId = ""
 
 
-class Outbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+class Outbound(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
+):
     """Which trunk carries a number dialled from a phone or by a transfer."""
 
     pattern: str
@@ -192,3 +200,14 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     outbound: tuple[Outbound, ...] = ()
     feature_codes: FeatureCodes = FeatureCodes()
     language: str = "en"
+
+
+def without_secrets(directory: Directory) -> Directory:
+    """What the rules, the journal and snapshots are given: no SIP password, no PIN hash."""
+    replace = msgspec.structs.replace
+    return replace(
+        directory,
+        phones={name: replace(phone, secret="") for name, phone in directory.phones.items()},
+        trunks={name: replace(trunk, secret="") for name, trunk in directory.trunks.items()},
+        agents={name: replace(agent, pin_hash="") for name, agent in directory.agents.items()},
+    )

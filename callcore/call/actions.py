@@ -181,11 +181,10 @@ class LookUp(Action, frozen=True, kw_only=True):
 
 
 class CheckPin(Action, frozen=True, kw_only=True):
-    """Verify a PIN away from the loop; `PinChecked` follows."""
+    """Verify a PIN away from the loop; `PinChecked` follows. The shell knows the hashes."""
 
     agent: AgentId
     pin: str
-    pin_hash: str
 
     def __repr__(self) -> str:
         return f"CheckPin(agent={self.agent!r})"

@@ -65,25 +65,24 @@ def backend_up(cx: Context, event: BackendUp) -> None:
 
 
 def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact], bridges: Bridges) -> None:
+    state = call.state
+    ending = [leg.channel for leg in call.legs.values() if leg.state is LegState.ENDING]
     for channel in list(call.legs):
         if channel not in facts:
             call.estimated = True
             legs.gone(cx, channel, by_peer=True, failure=LegFailure.FAILED)
+        elif channel in ending:
+            cx.do(Hangup(call=call.id, channel=channel))
         elif facts[channel].up and call.live:
             leg = call.legs.get(channel)
             if leg is not None and leg.state is LegState.DIALLING:
                 legs.answered(cx, channel)
-    if call.id in cx.state.calls:
+    if call.live and call.state is state:
         _do_again(cx, call, bridges)
 
 
 def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:
     """What we had decided may never have reached the node; doing it twice is harmless."""
-    for leg in call.legs.values():
-        if leg.state is LegState.ENDING:
-            cx.do(Hangup(call=call.id, channel=leg.channel))
-    if not call.live:
-        return
     for playing in list(call.playing.values()):
         if playing.purpose is not PlayFor.IVR:
             legs.playback_ended(cx, playing.channel, playing.playback, ok=False)

@@ -67,17 +67,9 @@ def digit(cx: Context, call: Call, key: str) -> None:
 
 def _check(cx: Context, call: Call, service: Service, pin: str) -> None:
     """An unknown agent is asked for a PIN like a known one, and fails like a wrong PIN."""
-    agent = cx.state.directory.agents.get(service.agent)
     service.asked = Asked.VERDICT
     service.deadline = cx.now + ANSWER_SECONDS
-    cx.do(
-        CheckPin(
-            call=call.id,
-            agent=service.agent,
-            pin=pin,
-            pin_hash=agent.pin_hash if agent is not None else "",
-        )
-    )
+    cx.do(CheckPin(call=call.id, agent=service.agent, pin=pin))
 
 
 def pin_checked(cx: Context, call: Call, agent: AgentId, ok: bool) -> None:

@@ -62,7 +62,8 @@ def restart_node(cx: Context, call: Call) -> None:
     """After callcore was away: what was playing or being asked is asked again."""
     if call.run is not None:
         call.playing.clear()
-        apply(cx, call, runner.enter(call.run, cx.state.trees, call.run.node, cx.now))
+        here = f"{call.run.tree}/{call.run.node}"
+        apply(cx, call, runner.enter(call.run, cx.state.trees, here, cx.now))
 
 
 def apply(cx: Context, call: Call, actions: list[AnyIvrAction]) -> None:

@@ -1,0 +1,111 @@
+"""The running switch as operators see and command it: what the API and the CLI work against."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from callcore.call import events, sessions
+from callcore.call.actions import AnyAction
+from callcore.call.events import Event
+from callcore.call.model import Call
+from callcore.call.numbering import resolve
+from callcore.call.state import CallState
+from callcore.config import Settings
+from callcore.dispatch import Dispatcher
+from callcore.errors import Refused, UnknownEntity
+from callcore.monitor.live import live_snapshot
+from callcore.monitor.view import NodeView, Snapshot
+
+
+class LiveSwitchboard:
+    """Reads the machines directly; writes only by posting events to the dispatcher."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        node: str,
+        settings: Callable[[], Settings],
+        reload: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._reload = reload
+        self._version = 0
+        self._node = NodeView(id=node, up=False, reason="not connected yet")
+        dispatcher.watchers.append(self._something_happened)
+
+    def _something_happened(self, event: Event | None, actions: list[AnyAction]) -> None:
+        self._version += 1
+        if isinstance(event, events.BackendUp):
+            self._node = NodeView(id=event.node, up=True, since=self._dispatcher.clock())
+        elif isinstance(event, events.BackendDown):
+            self._node = NodeView(
+                id=event.node, up=False, since=self._dispatcher.clock(), reason=event.reason
+            )
+
+    def snapshot(self) -> Snapshot:
+        switch = self._dispatcher.switch
+        return live_snapshot(
+            switch.state, switch.distributor, (self._node,), self._dispatcher.clock()
+        )
+
+    def version(self) -> int:
+        return self._version
+
+    def settings(self) -> Settings:
+        return self._settings()
+
+    async def reload(self) -> None:
+        await self._reload()
+
+    def ready(self) -> str:
+        return "" if self._node.up else f"{self._node.id}: {self._node.reason or 'not connected'}"
+
+    async def submit(self, event: Event) -> None:
+        self._refuse_what_cannot_be(event)
+        self._dispatcher.post(event)
+
+    # --- what cannot be --------------------------------------------------------------------
+
+    def _refuse_what_cannot_be(self, event: Event) -> None:
+        state = self._dispatcher.switch.state
+        match event:
+            case events.AgentLogin(agent=agent, phone=phone):
+                self._agent_exists(agent)
+                reason = sessions.refusal(self._dispatcher.switch.cx, agent, phone)
+                if reason:
+                    raise Refused(reason)
+            case (
+                events.AgentLogout(agent=agent)
+                | events.AgentPaused(agent=agent)
+                | events.AgentReady(agent=agent)
+            ):
+                self._agent_exists(agent)
+                if agent not in state.sessions:
+                    raise Refused(f"agent {agent!r} is not logged in")
+            case events.CallHangupAsked(call=call):
+                self._live_call(call)
+            case events.CallTransferAsked(call=call, target=target):
+                self._live_call(call)
+                if resolve(state.directory, target) is None:
+                    raise Refused(f"nobody has the number {target!r}")
+            case events.RecordingPauseAsked(call=call) | events.RecordingResumeAsked(call=call):
+                if not self._live_call(call).recording:
+                    raise Refused(f"call {call!r} is not being recorded")
+            case events.QueueLeaveAsked(call=call, queue=queue):
+                if queue not in state.directory.queues:
+                    raise UnknownEntity("queue", queue)
+                if self._live_call(call).state not in (CallState.QUEUED, CallState.RINGING):
+                    raise Refused(f"call {call!r} does not wait in a queue")
+            case _:
+                return
+
+    def _agent_exists(self, agent: str) -> None:
+        if agent not in self._dispatcher.switch.state.directory.agents:
+            raise UnknownEntity("agent", agent)
+
+    def _live_call(self, name: str) -> Call:
+        call = self._dispatcher.switch.state.calls.get(name)
+        if call is None or not call.live:
+            raise UnknownEntity("call", name)
+        return call

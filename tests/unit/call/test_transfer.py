@@ -1,0 +1,164 @@
+"""Transfers: blind and attended, to queue, agent and number, and each way they fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from callcore.call import actions as act
+from callcore.call import events as ev
+from callcore.call.model import Call
+from callcore.call.state import CallState
+from callcore.types import LegFailure, Outcome
+
+from .desk import Desk
+
+
+def talking() -> tuple[Desk, Call, act.Dial]:
+    """Ann talks to a caller; Bob is free."""
+    desk = Desk()
+    desk.login("ann", "bob")
+    call = desk.arrive()
+    dial = desk.only(act.Dial)
+    desk.answer(dial)
+    desk.now += 10
+    return desk, call, dial
+
+
+def test_blind_to_a_number_waits_for_the_answer() -> None:
+    """The phone hears of success only when the number answered; then its part is over."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
+    dial = desk.only(act.Dial)
+    assert dial.endpoint == "trunk:tel/0555"
+    assert not desk.every(act.AnswerTransfer)
+    desk.answer(dial)
+    assert desk.only(act.AnswerTransfer).ok
+    assert [h.channel for h in desk.now_out(act.Hangup)] == [ann.channel]
+    assert desk.only(act.Join).channels == ("x1", dial.channel)
+    assert desk.agent_state("ann") == "wrapping_up"
+    desk.hang_up(dial.channel)
+    record = desk.record(call)
+    assert (record.transfers, record.outcome) == (1, Outcome.ANSWERED)
+    assert len(desk.every(act.StartRecording)) == 1, "one recording goes on"
+
+
+@pytest.mark.parametrize("failure", [LegFailure.BUSY, LegFailure.NO_ANSWER, LegFailure.FAILED])
+def test_a_failed_blind_transfer_comes_back_to_the_agent(failure: LegFailure) -> None:
+    """The agent's phone is told, and the two talk again."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
+    desk.fail(desk.only(act.Dial), failure)
+    assert not desk.only(act.AnswerTransfer).ok
+    assert desk.only(act.Join).channels == ("x1", ann.channel)
+    assert (call.state, call.agent) == (CallState.TALKING, "ann")
+
+
+def test_a_failed_blind_transfer_goes_to_the_queue_when_the_agent_left() -> None:
+    """Phones that hang up after REFER: the caller is queued again, before the others."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
+    number = desk.only(act.Dial)
+    desk.hang_up(ann.channel)
+    desk.fail(number, LegFailure.BUSY)
+    assert call.queued_since == 1000.0
+    assert desk.only(act.Dial).endpoint == "phone:p2"
+    assert call.priority == 1
+
+
+def test_a_blind_transfer_that_rings_out_comes_back() -> None:
+    """The transfer's own ring time-out."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
+    desk.wait(30)
+    assert not desk.only(act.AnswerTransfer).ok
+    assert call.state is CallState.TALKING
+
+
+def test_blind_to_an_agent_gives_them_the_contact() -> None:
+    """Bob's phone rings although no queue offered; he holds the contact afterwards."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="bob"))
+    dial = desk.only(act.Dial)
+    assert dial.endpoint == "phone:p2"
+    assert desk.agent_state("bob") == "busy"
+    desk.answer(dial)
+    assert (call.agent, desk.agent_state("bob")) == ("bob", "talking")
+    desk.hang_up("x1")
+    assert desk.agent_state("bob") == "wrapping_up"
+
+
+def test_blind_to_a_queue_releases_the_agent_at_once() -> None:
+    """The caller waits in the queue; the transferring agent wraps up."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="600"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert desk.agent_state("ann") == "wrapping_up"
+    assert desk.only(act.Dial).endpoint == "phone:p2"
+    assert call.state is CallState.RINGING
+
+
+def test_a_transfer_to_nobody_is_refused_and_the_talk_goes_on() -> None:
+    """An unknown number changes nothing."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="999"))
+    assert not desk.only(act.AnswerTransfer).ok
+    assert call.state is CallState.TALKING
+    assert not desk.now_out(act.Leave)
+
+
+def test_attended_joins_the_consulted_agent() -> None:
+    """Ann consults Bob, then connects the caller to him and is out."""
+    desk, call, ann = talking()
+    desk.feed(ev.HoldStarted(channel=ann.channel))
+    consult = desk.dial_from("p1", "bob")
+    bob = desk.only(act.Dial)
+    desk.answer(bob)
+    assert consult.state is CallState.TALKING
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert desk.only(act.Join).channels == (bob.channel,)
+    assert call.agent == "bob"
+    assert (desk.agent_state("ann"), desk.agent_state("bob")) == ("wrapping_up", "talking")
+    assert desk.record(consult).outcome is Outcome.TRANSFERRED
+    desk.confirm_hangups()
+    desk.hang_up("x1")
+    desk.confirm_hangups()
+    desk.wait(5)
+    assert not desk.switch.state.calls
+    assert [desk.agent_state(a) for a in ("ann", "bob")] == ["idle", "idle"]
+
+
+def test_attended_while_the_target_still_rings() -> None:
+    """Semi-attended: the caller waits for the target with music."""
+    desk, call, ann = talking()
+    desk.dial_from("p1", "0555")
+    number = desk.only(act.Dial)
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert not [h for h in desk.now_out(act.Hangup) if h.channel == number.channel]
+    desk.answer(number)
+    assert desk.only(act.Join).channels == ("x1", number.channel)
+    assert call.state is CallState.TALKING
+
+
+def test_attended_into_a_queue_takes_the_place_there() -> None:
+    """The consultation waits in a queue: the caller takes over its place."""
+    desk, call, ann = talking()
+    desk.feed(ev.AgentPaused(agent="bob", reason="lunch"))
+    desk.now += 5
+    consult = desk.dial_from("p1", "600")
+    since = consult.queued_since
+    desk.now += 7
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert call.queued_since == since
+    assert not consult.live
+
+
+def test_an_operator_moves_a_talking_caller() -> None:
+    """No phone asked, so none waits for a verdict."""
+    desk, call, ann = talking()
+    desk.feed(ev.CallTransferAsked(call=call.id, target="queue:sales"))
+    assert not desk.every(act.AnswerTransfer)
+    assert call.state is CallState.RINGING
+    assert ann.channel in [h.channel for h in desk.now_out(act.Hangup)]
