@@ -121,9 +121,7 @@ def test_overflow_when_full_only_if_nobody_is_free(floor, make_queue):
     floor.call("c2")
     assert floor.offers() == [("c2", "bob")]
     floor.call("c3")
-    assert floor.out == [
-        ev.Overflow(contact="c3", queue="q", reason=ev.OverflowReason.QUEUE_FULL)
-    ]
+    assert floor.out == [ev.Overflow(contact="c3", queue="q", reason=ev.OverflowReason.QUEUE_FULL)]
     floor.call("c4", "nowhere")
     assert floor.out[0].reason is ev.OverflowReason.NO_SUCH_QUEUE
 
