@@ -13,6 +13,7 @@ from cryptography import x509
 from callcore.config import SipSettings
 from callcore.errors import ConfigError, SetupError
 from callcore.telephony.layout import (
+    ROOT,
     AsteriskPaths,
     AsteriskProgram,
     ManagedSettings,
@@ -318,3 +319,15 @@ def test_template_replaces_only_known_names():
     assert ConfigTemplate("a@b ${x} @{y}").substitute(y="1") == "a@b ${x} 1"
     with pytest.raises(KeyError):
         ConfigTemplate("@{unknown}").substitute()
+
+
+def test_snippet_for_an_existing_asterisk_is_the_same_dialplan(program, paths):
+    """What people paste into their own Asterisk is what the managed one runs."""
+
+    def statements(text: str) -> list[str]:
+        text = text[text.index("[callcore-handover]") :]
+        lines = (line.strip() for line in text.splitlines())
+        return [line for line in lines if line and not line.startswith((";", "#"))]
+
+    pasted = (ROOT / "asterisk-conf" / "existing" / "extensions.conf").read_text()
+    assert statements(pasted) == statements(rendered(program, paths)["extensions.conf"])
