@@ -123,6 +123,8 @@ class AnswerTransfer(Action, frozen=True, kw_only=True):
 
 class CreateBridge(Action, frozen=True, kw_only=True):
     bridge: BridgeId
+    #: Mix by a clock, so that a recording keeps time while nobody sends (see `recording/tap.py`).
+    clocked: bool = False
 
 
 class Join(Action, frozen=True, kw_only=True):

@@ -391,7 +391,9 @@ class AsteriskBackend:
     # --- bridges ----------------------------------------------------------------------------
 
     async def _create_bridge(self, action: act.CreateBridge) -> None:
-        await self._post("bridges", {"bridgeId": action.bridge, "type": "mixing"})
+        # video_sfu keeps the clocked mixer (softmix) for two parties too: see recording/tap.py.
+        kind = "mixing,video_sfu" if action.clocked else "mixing"
+        await self._post("bridges", {"bridgeId": action.bridge, "type": kind})
 
     async def _join(self, action: act.Join) -> None:
         uri = f"bridges/{part(action.bridge)}/addChannel"
