@@ -1,0 +1,101 @@
+"""SIPp phones and callers do on real Asterisk what benchmarks rely on."""
+
+import shutil
+
+import pytest
+
+from callcore.lab import audio, sipp
+from callcore.lab.phone import Phone
+from tests.acceptance.lab_asterisk import PASSWORD, lab_asterisk
+
+__all__ = ["lab_asterisk"]
+pytestmark = [
+    pytest.mark.acceptance,
+    pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed"),
+]
+
+PHONES = ("127.0.0.24", 5600)
+CALLERS = ("127.0.0.25", 5700)
+
+
+async def test_registered_phones_answer_callers(lab_asterisk, tmp_path):
+    """Two phones register, ten callers at 20 a second reach them, every call as written."""
+    server = lab_asterisk.address
+    pairs = [("601", PASSWORD), ("602", PASSWORD)]
+    done = await sipp.register_phones(pairs, tmp_path / "r", local=PHONES, remote=server)
+    assert done.ok, done
+    assert done.successful == 2
+    phones = sipp.answering_phones(
+        tmp_path / "p", local=PHONES, remote=server, answer_ms=100, talk_ms=300
+    )
+    async with phones:
+        calling = sipp.callers(
+            tmp_path / "c", "602", local=CALLERS, remote=server, calls=10, rate=20
+        )
+        async with calling:
+            result = await calling.wait(15)
+        assert (result.exit_status, result.successful, result.failed) == (0, 10, 0), result
+        answered = await phones.stop()
+    assert answered.successful == 10, answered
+    assert answered.failed == 0, answered
+
+
+async def test_callers_hang_up_and_failures_count(lab_asterisk, tmp_path):
+    """A caller hangs up by itself; an unknown number fails with exit status 1."""
+    server = lab_asterisk.address
+    for number, status in (("600", 0), ("99999", 1)):
+        calling = sipp.callers(
+            tmp_path / number, number, local=CALLERS, remote=server, calls=2, rate=10, talk_ms=200
+        )
+        async with calling:
+            result = await calling.wait(15)
+        assert result.exit_status == status, result
+        assert result.ok == (status == 0)
+        assert result.successful + result.failed == 2
+
+
+async def test_speech_and_keys(lab_asterisk, tmp_path):
+    """SIPp's speech is heard at a phone, its keys are read by the dialplan."""
+    speech = audio.speak("I am calling about my broken washing machine.", tmp_path)
+    raw = sipp.write_ulaw(tmp_path / "speech.ulaw", speech)
+    server = lab_asterisk.address
+    async with Phone("603", PASSWORD, server=server, host="127.0.0.21") as phone:
+        await phone.register()
+        calling = sipp.callers(
+            tmp_path / "c", "603", local=CALLERS, remote=server, calls=1, talk_ms=8000, speech=raw
+        )
+        async with calling:
+            call = await phone.incoming()
+            await call.answer()
+            await call.play(audio.silence(len(speech) / 8000 + 0.5)).finished
+            await call.hang_up()
+            assert (await calling.wait(10)).exit_status == 0
+        assert audio.find_speech(call.heard().samples, speech)[1] > 0.95
+    calling = sipp.callers(
+        tmp_path / "k",
+        "620",
+        local=CALLERS,
+        remote=server,
+        calls=1,
+        talk_ms=1000,
+        speech=raw,
+        keys="8642",
+    )
+    async with calling:
+        result = await calling.wait(15)
+    assert result.exit_status == 0, result
+    assert "Digits: 8642" in (lab_asterisk.directory / "log/full").read_text(errors="replace")
+
+
+async def test_cancelled_calls_are_no_failures(lab_asterisk, tmp_path):
+    """A phone of SIPp that is cancelled while ringing answers 487 and goes on."""
+    server = lab_asterisk.address
+    pairs = [("601", PASSWORD)]
+    await sipp.register_phones(pairs, tmp_path / "r", local=PHONES, remote=server)
+    phones = sipp.answering_phones(tmp_path / "p", local=PHONES, remote=server, answer_ms=5000)
+    async with phones, Phone("777", server=server, host="127.0.0.22") as ann:
+        call = await ann.dial("601")
+        await call.ringing
+        assert (await call.hang_up()).status == 487
+        result = await phones.stop()
+    assert (result.successful, result.failed) == (1, 0), result
