@@ -42,6 +42,7 @@ def check_directory(directory: Directory, places: Places) -> None:
             check_id(name, places.get(f"{section}.{name}", ""), f"{section}.{name}")
     _check_phones_and_trunks(directory, places)
     for agent in directory.agents.values():
+        _check_text(agent.name, f"agents.{agent.id}.name", places)
         if agent.phone:
             _known(agent.phone, directory.phones, "phone", f"agents.{agent.id}", "phone", places)
     for queue in directory.queues.values():
@@ -53,6 +54,12 @@ def check_directory(directory: Directory, places: Places) -> None:
         _known(outbound.trunk, directory.trunks, "trunk", key, "trunk", places)
         _check_pattern(outbound, key, places)
     _check_feature_codes(directory, places)
+
+
+def _check_text(text: str, key: str, places: Places) -> None:
+    if not PLAIN_TEXT.fullmatch(text) or len(text) > 200:
+        place = places.get(key.rpartition(".")[0], "")
+        raise fault(place, f"{key}: expected one line of 200 characters at most")
 
 
 def _check_phones_and_trunks(directory: Directory, places: Places) -> None:
@@ -86,6 +93,8 @@ def _check_trunk(name: str, directory: Directory, places: Places) -> None:
         raise fault(place, f"{key}.port = {trunk.port}: expected a port from 1 to 65535")
     if not re.fullmatch(r"[A-Za-z0-9._+@*-]*", trunk.user):
         raise fault(place, f"{key}.user = {trunk.user[:80]!r}: expected a SIP user name")
+    if not re.fullmatch(r"[0-9+*#]{0,40}", trunk.caller_number):
+        raise fault(place, f"{key}.caller_number: expected digits")
     for network in trunk.match:
         if not NETWORK.fullmatch(network):
             raise fault(place, f"{key}.match = {network[:80]!r}: expected an address or network")
@@ -94,6 +103,8 @@ def _check_trunk(name: str, directory: Directory, places: Places) -> None:
 def _check_queue(queue: Queue, directory: Directory, places: Places) -> None:
     key = f"queues.{queue.id}"
     place = places.get(key, "")
+    for field in ("name", "music", "overflow", "agent_announcement", "language"):
+        _check_text(getattr(queue, field), f"{key}.{field}", places)
     if queue.strategy not in STRATEGIES:
         expected = ", ".join(STRATEGIES)
         raise fault(place, f"{key}.strategy = {queue.strategy!r}: expected one of {expected}")

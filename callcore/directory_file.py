@@ -141,6 +141,7 @@ def editing(path: Path, configured: Directory, places: Places) -> Iterator[Direc
     """Read, change, check and save under a lock; nothing is saved when the result is wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
+        keep_owner(lock.fileno(), path.parent)
         fcntl.flock(lock, fcntl.LOCK_EX)
         file = DirectoryFile.read(path)
         yield file
@@ -192,8 +193,17 @@ def write_private(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(handle, content)
+        keep_owner(handle, path if path.exists() else path.parent)
+        with os.fdopen(os.dup(handle), "wb") as file:
+            file.write(content)
         os.fsync(handle)
     finally:
         os.close(handle)
     temporary.replace(path)
+
+
+def keep_owner(handle: int, like: Path) -> None:
+    """What root writes stays readable for the user the server runs as."""
+    if os.geteuid() == 0:
+        status = like.stat()
+        os.fchown(handle, status.st_uid, status.st_gid)

@@ -9,7 +9,17 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from callcore.api import agents, calls, health, phones, queues, recordings, trunks
+from callcore.api import (
+    agents,
+    calls,
+    health,
+    phones,
+    queues,
+    recordings,
+    site,
+    snapshot,
+    trunks,
+)
 from callcore.api.endpoint import (
     MAX_BODY,
     Context,
@@ -22,7 +32,8 @@ from callcore.api.events import Hub
 from callcore.api.metrics import Metrics
 from callcore.api.openapi import document
 from callcore.api.ports import Archive, Switchboard
-from callcore.api.token import load_or_make_token, token_check
+from callcore.api.token import token_check
+from callcore.api_token import load_or_make_token
 from callcore.config import Settings
 from callcore.errors import SetupError
 
@@ -35,6 +46,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *phones.ENDPOINTS,
     *trunks.ENDPOINTS,
     *recordings.ENDPOINTS,
+    *snapshot.ENDPOINTS,
+    *site.ENDPOINTS,
     *health.ENDPOINTS,
 )
 

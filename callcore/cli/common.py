@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -57,7 +58,13 @@ def fail(message: str, code: int = FAILED) -> NoReturn:
     sys.exit(code)
 
 
-def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def tell_change(value: dict[str, Any], as_json: bool, text: str, applied: bool) -> None:
+    """The result of a change to the directory; `applied`: a running callcore took it over."""
+    later = "" if applied else " (callcore does not run: in force at its next start)"
+    tell({**value, "applied": applied}, as_json, text + later)
+
+
+def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table as wide as the terminal allows; outside text is never markup."""
     from rich.console import Console
     from rich.table import Table

@@ -69,6 +69,9 @@ def main() -> None:
         # Whoever read our output stopped (`| head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+    except OSError as exc:
+        print(f"callcore: {exc.filename or 'input/output'}: {exc.strerror}", file=sys.stderr)
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(130)
 

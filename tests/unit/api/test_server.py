@@ -7,7 +7,7 @@ import pytest
 
 from callcore.api.metrics import Metrics
 from callcore.api.server import ENDPOINTS, ApiServer
-from callcore.api.token import load_or_make_token
+from callcore.api_token import load_or_make_token
 from callcore.call.record import CallRecord
 from callcore.errors import ConfigError, SetupError
 from callcore.types import Outcome
@@ -70,7 +70,7 @@ async def test_metrics_count_and_show(switch, archive):
         'callcore_calls_live{state="talking"} 1.0',
         'callcore_queue_waiting{queue="sales"} 1.0',
         'callcore_agents{state="logged_out"} 2.0',
-        'callcore_node_up{node="asterisk"} 1.0',
+        'callcore_node_up{node="memory"} 1.0',
     ):
         assert line in text.splitlines()
 

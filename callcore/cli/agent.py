@@ -1,0 +1,183 @@
+"""`callcore agent`: agents, and their sessions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from callcore.cli.common import (
+    BAD_USAGE,
+    CONFIG,
+    JSON,
+    fail,
+    print_table,
+    settings_of,
+    tell,
+    tell_change,
+)
+from callcore.types import Reach
+
+if TYPE_CHECKING:
+    from callcore.directory_file import DirectoryFile
+
+app = typer.Typer(help="Agents and their sessions.", no_args_is_help=True)
+
+AGENT = typer.Argument(help="Id of the agent.")
+
+
+@app.command()
+def add(
+    agent: str = AGENT,
+    name: str = typer.Option("", help="The person's name."),
+    phone: str = typer.Option("", help="Phone used when a login names none."),
+    pin: str = typer.Option("", help="4 to 12 digits to log in at a phone; - asks for it."),
+    reach: Reach = typer.Option(Reach.RING, help="How the agent's phone is reached."),
+    skill: list[str] = typer.Option([], help="NAME=LEVEL; can be repeated."),
+    queue: list[str] = typer.Option([], help="Queue to serve; can be repeated."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Add an agent."""
+    from callcore.cli.client import edit_directory
+    from callcore.directory import Agent
+    from callcore.directory_file import hash_pin
+    from callcore.errors import Refused
+
+    settings = settings_of(config)
+    if agent in settings.directory.agents:
+        place = settings.places.get(f"agents.{agent}", "")
+        raise Refused(f"there is an agent {agent!r} already, in {place}")
+    pin_hash = hash_pin(ask_pin() if pin == "-" else pin) if pin else ""
+    new = Agent(
+        id=agent, name=name, phone=phone, pin_hash=pin_hash, reach=reach, skills=_skills(skill)
+    )
+
+    def put(file: DirectoryFile) -> None:
+        file.put(new)
+        for name in queue:
+            file.put_member(name, agent)
+
+    tell_change({"id": agent}, as_json, f"agent {agent} added", edit_directory(settings, put))
+
+
+def _skills(given: list[str]) -> dict[str, int]:
+    skills: dict[str, int] = {}
+    for word in given:
+        name, _, level = word.partition("=")
+        if not name or not (level.isascii() and level.isdigit()):
+            fail(f"--skill {word!r}: expected NAME=LEVEL, as in english=5", BAD_USAGE)
+        skills[name] = int(level)
+    return skills
+
+
+@app.command()
+def remove(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """Remove an agent that was added at run time."""
+    from callcore.cli.client import remove_entity
+
+    applied = remove_entity(settings_of(config), "agents", agent)
+    tell_change({"id": agent}, as_json, f"agent {agent} removed", applied)
+
+
+@app.command("list")
+def list_all(as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """All agents; with their states when callcore runs."""
+    from callcore.cli.monitor import fetch
+    from callcore.errors import ServerUnreachable
+    from callcore.monitor.view import AgentView, Snapshot, agent_table
+
+    try:
+        snapshot = fetch(config)
+    except ServerUnreachable:
+        agents = settings_of(config).directory.agents.values()
+        rows = tuple(
+            AgentView(id=a.id, name=a.name, state="unknown", phone=a.phone) for a in agents
+        )
+        snapshot = Snapshot(at=0.0, agents=rows)
+    if as_json:
+        tell({"agents": snapshot.agents}, True, "")
+        return
+    table = agent_table(snapshot)
+    print_table(table.title, table.columns, table.rows)
+
+
+@app.command("import")
+def import_file(
+    file: Path = typer.Argument(help="CSV; its first line names columns: id,name,pin,phone,…"),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Add agents from a CSV file, all or none (id,name,pin,phone,reach,skills,queues)."""
+    from callcore.cli.client import edit_directory
+    from callcore.cli.importing import rows_of
+    from callcore.directory_import import put_agents, read_agents
+
+    settings = settings_of(config)
+    rows = rows_of(lambda: read_agents(str(file), file.read_bytes(), settings.directory))
+    applied = edit_directory(settings, lambda directory: put_agents(directory, rows))
+    tell_change({"agents": len(rows)}, as_json, f"{len(rows)} agents added or changed", applied)
+
+
+@app.command()
+def login(
+    agent: str = AGENT,
+    phone: str = typer.Option("", help="Where the agent sits; else the default phone."),
+    paused: bool = typer.Option(False, "--paused", help="Log in without taking calls yet."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Log an agent in."""
+    body = {"phone": phone, "ready": not paused}
+    command(config, agent, "login", body, as_json, "logged in")
+
+
+@app.command()
+def logout(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """Log an agent out; a call in progress goes on."""
+    command(config, agent, "logout", None, as_json, "logged out")
+
+
+@app.command()
+def pause(
+    agent: str = AGENT,
+    reason: str = typer.Option("break", help="Why, as the reports show it."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """No more calls until ready."""
+    command(config, agent, "pause", {"reason": reason}, as_json, "paused")
+
+
+@app.command()
+def ready(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """Ends a pause, or the wrap-up."""
+    command(config, agent, "ready", None, as_json, "ready")
+
+
+@app.command()
+def pin_hash() -> None:
+    """Ask for a PIN and print the pin_hash for callcore.toml."""
+    from callcore.directory_file import hash_pin
+
+    typer.echo(hash_pin(ask_pin()))
+
+
+def ask_pin() -> str:
+    """From the terminal without echo, or the first line of a pipe."""
+    import sys
+
+    if sys.stdin.isatty():
+        pin: str = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
+        return pin
+    return sys.stdin.readline().strip()
+
+
+def command(
+    config: Path | None, agent: str, verb: str, body: object, as_json: bool, done: str
+) -> None:
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).post("agents", agent, verb, body=body)
+    tell(answer, as_json, f"agent {agent}: {done}")

@@ -1,0 +1,134 @@
+"""`callcore call`: live and ended calls, and what an operator can do to one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from callcore.cli.common import CONFIG, JSON, print_table, settings_of, tell
+
+app = typer.Typer(help="Calls.", no_args_is_help=True)
+
+CALL = typer.Argument(help="Id of the call.")
+
+
+@app.command("list")
+def list_all(
+    ended: bool = typer.Option(False, "--ended", help="Ended calls, newest first."),
+    limit: int = typer.Option(50, min=1, max=1000, help="How many ended calls."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Live calls, or ended ones."""
+    if ended:
+        _list_ended(limit, as_json, config)
+        return
+    from callcore.cli.monitor import fetch
+    from callcore.monitor.view import call_table
+
+    snapshot = fetch(config)
+    if as_json:
+        tell({"calls": snapshot.calls}, True, "")
+        return
+    table = call_table(snapshot)
+    print_table(table.title, table.columns, table.rows)
+
+
+def _list_ended(limit: int, as_json: bool, config: Path | None) -> None:
+    from callcore.cli.client import Server
+    from callcore.monitor.view import printable
+
+    answer = Server(settings_of(config)).get("calls", "ended", query={"limit": str(limit)})
+    if as_json:
+        tell(answer, True, "")
+        return
+    columns = ("call", "arrived", "caller", "dialled", "queue", "agent", "outcome", "talk")
+    rows = [
+        (
+            str(row["call"]), when(row.get("arrived_at")), printable(row.get("caller_number", "")),
+            printable(row.get("dialled", "")), row.get("queue", "-"), row.get("agent", "-"),
+            str(row.get("outcome", "failed")), f"{row.get('talk_seconds', 0.0):.0f} s",
+        )
+        for row in answer["calls"]
+    ]  # fmt: skip
+    print_table("Ended calls", columns, rows)
+
+
+def when(at: float | None) -> str:
+    """A point in time, as the clock on the wall shows it."""
+    return "-" if not at else datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+@app.command()
+def show(call: str = CALL, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """One call with all its times, and its events once it ended."""
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).get("calls", call)
+    if as_json:
+        tell(answer, True, "")
+        return
+    facts = answer.get("live") or answer["record"]
+    print_table(f"Call {call}", ("", ""), [_fact(k, v) for k, v in facts.items()])
+    rows = [
+        (when(row["at"])[11:], row["name"], _plain(row.get("details", {})))
+        for row in answer.get("events", [])
+    ]
+    if rows:
+        print_table("Events", ("at", "event", ""), rows)
+
+
+def _fact(name: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, float) and (name.endswith("_at") or name == "since"):
+        return name, when(value)
+    return name, _plain(value)
+
+
+def _plain(value: Any) -> str:
+    from callcore.monitor.view import printable
+
+    if isinstance(value, dict):
+        return " ".join(f"{k}={_plain(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(_plain(v) for v in value)
+    return printable("" if value is None else str(value), 500)
+
+
+@app.command()
+def hangup(call: str = CALL, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """End a call."""
+    command(config, call, ("hangup",), None, as_json, "ends")
+
+
+@app.command()
+def transfer(
+    call: str = CALL,
+    target: str = typer.Argument(help="A number, queue:ID or agent:ID."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Move a call to a number, a queue or an agent."""
+    command(config, call, ("transfer",), {"target": target}, as_json, f"goes to {target}")
+
+
+@app.command()
+def move(
+    call: str = CALL,
+    queue: str = typer.Argument(help="Id of the queue."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Move a waiting caller to another queue."""
+    command(config, call, ("move",), {"queue": queue}, as_json, f"waits in {queue}")
+
+
+def command(
+    config: Path | None, call: str, verb: tuple[str, ...], body: object, as_json: bool, done: str
+) -> None:
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).post("calls", call, *verb, body=body)
+    tell(answer, as_json, f"call {call}: {done}")

@@ -1,0 +1,233 @@
+"""The commands, in process, with and without a callcore that answers."""
+
+import asyncio
+import contextlib
+import io
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from callcore.api.memory import MemoryArchive, MemorySwitch
+from callcore.api.metrics import Metrics
+from callcore.api.server import ApiServer
+from callcore.cli.main import main
+from callcore.monitor.view import CallView
+from callcore.store.rows import RecordingRow
+
+ADDRESS = "127.0.0.78"
+TOML = """\
+[phones.p1]
+[agents.a1]
+name = "Anna"
+phone = "p1"
+[queues.sales]
+members = ["a1"]
+[api]
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return probe.getsockname()[1]
+
+
+class Result:
+    """What a command printed and how it ended."""
+
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    file = tmp_path / "callcore.toml"
+    file.write_text(f'{TOML}bind = "{ADDRESS}"\nport = {free_port()}\n')
+    monkeypatch.setenv("CALLCORE_CONFIG", str(file))
+    monkeypatch.setenv("COLUMNS", "200")
+    return file
+
+
+def run(*arguments, stdin=""):
+    """One command as the shell would run it."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before, before_in = sys.argv, sys.stdin
+    sys.argv, sys.stdin = ["callcore", *arguments], io.StringIO(stdin)
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as exc:
+        code = exc.code or 0
+    finally:
+        sys.argv, sys.stdin = before, before_in
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+async def switch(config, tmp_path):
+    """A running callcore with one waiting caller and one recording."""
+    switch = MemorySwitch(config)
+    switch.calls["c1"] = CallView(
+        id="c1", state="queued", queue="sales", position=1, caller="[bold]x", queued_at=940.0
+    )
+    archive = MemoryArchive(tmp_path)
+    (tmp_path / "r1.flac").write_bytes(b"fLaC")
+    archive.rows = [RecordingRow(recording="r1", call="c0", path="r1.flac", started_at=1.0)]
+    server = ApiServer(switch.settings(), switch, archive, Metrics())
+    await server.start()
+    yield switch
+    await server.close()
+
+
+async def arun(*arguments):
+    return await asyncio.to_thread(run, *arguments)
+
+
+def test_nobody_answers(config):
+    """Without a running callcore: exit status 3 and one line that says what to do."""
+    for command in (["monitor", "--once"], ["call", "list"], ["agent", "login", "a1"]):
+        result = run(*command)
+        assert (result.code, result.out) == (3, "")
+        assert result.err.startswith("callcore: no API token in ")
+    (config.parent / "var").mkdir()
+    token = config.parent / "var" / "api-token"
+    token.write_text("x" * 20)
+    token.chmod(0o600)
+    result = run("monitor", "--once")
+    assert (result.code, "no callcore answers on 127.0.0.78:" in result.err) == (3, True)
+    assert result.err.count("\n") == 1
+
+
+def test_wrong_settings_are_one_line(config):
+    """A mistake in callcore.toml: exit status 2, file and line."""
+    config.write_text("[api]\nprot = 1\n")
+    result = run("agent", "list")
+    assert result.code == 2
+    assert result.err == (f'callcore: {config}:2: unknown key api.prot; did you mean "port"?\n')
+    assert run("agent", "list", "--config", "/nonexistent").code == 2
+
+
+async def test_monitor_shows_queues_agents_calls(switch):
+    """Text for people, the snapshot as JSON for programs; outside text is no markup."""
+    text = await arun("monitor", "--once")
+    assert text.code == 0
+    for part in ("Queues", "sales", "Anna", "logged out", "c1", "[bold]x", "1:00"):
+        assert part in text.out
+    values = (await arun("monitor", "--once", "--json")).json
+    assert [row["id"] for row in values["calls"]] == ["c1"]
+    assert (await arun("monitor")).code == 2
+
+
+async def test_agents_are_commanded(switch):
+    """Login, pause, ready, logout; a refusal is exit status 1 with the server's sentence."""
+    assert (await arun("agent", "login", "a1", "--phone", "p1")).out == "agent a1: logged in\n"
+    assert (await arun("agent", "pause", "a1", "--reason", "lunch")).code == 0
+    assert (await arun("agent", "list", "--json")).json["agents"][0]["state"] == "paused"
+    assert (await arun("agent", "ready", "a1", "--json")).json == {"ok": True}
+    assert (await arun("agent", "logout", "a1")).code == 0
+    result = await arun("agent", "logout", "a1")
+    assert (result.code, result.err) == (1, "callcore: agent a1 is not logged in\n")
+    result = await arun("agent", "login", "nobody")
+    assert (result.code, result.err) == (1, "callcore: no agent named 'nobody'\n")
+    assert [type(e).__name__ for e in switch.events] == [
+        "AgentLogin", "AgentPaused", "AgentReady", "AgentLogout",
+    ]  # fmt: skip
+
+
+async def test_calls_queues_recordings(switch, tmp_path):
+    """Lists, one of each, and the commands to a call."""
+    assert "c1" in (await arun("queue", "show", "sales")).out
+    assert (await arun("queue", "show", "none")).err == "callcore: no queue named 'none'\n"
+    assert (await arun("queue", "list", "--json")).json["queues"][0]["waiting"] == 1
+    assert "queued" in (await arun("call", "show", "c1")).out
+    assert (await arun("recording", "pause", "c1")).code == 0
+    assert (await arun("call", "transfer", "c1", "queue:sales")).out == (
+        "call c1: goes to queue:sales\n"
+    )
+    assert (await arun("call", "hangup", "c1")).code == 1
+    assert "Ended calls" in (await arun("call", "list", "--ended")).out
+    assert "r1.flac" in (await arun("recording", "list")).out
+    target = tmp_path / "out.flac"
+    assert (await arun("recording", "get", "r1", "-o", str(target), "--json")).json["bytes"] == 4
+    assert target.read_bytes() == b"fLaC"
+    assert (await arun("recording", "get", "r9")).err == "callcore: no recording named 'r9'\n"
+
+
+async def test_what_is_added_is_in_force_at_once(switch):
+    """A running callcore takes over phones, agents, trunks and members without restart."""
+    result = await arun("phone", "add", "p2", "--nat", "--json")
+    assert (result.json["applied"], len(result.json["secret"])) == (True, 30)
+    await arun("agent", "add", "a2", "--name", "Bo", "--phone", "p2", "--queue", "sales")
+    await arun("trunk", "add", "t1", "192.0.2.1")
+    directory = switch.settings().directory
+    assert directory.phones["p2"].nat
+    assert [m.agent for m in directory.queues["sales"].members] == ["a1", "a2"]
+    assert "192.0.2.1" in (await arun("trunk", "list")).out
+    assert (await arun("queue", "remove-member", "sales", "a2")).code == 0
+    assert (await arun("queue", "add-member", "sales", "a2", "--penalty", "3")).code == 0
+    assert (await arun("agent", "remove", "a2")).out == "agent a2 removed\n"
+    assert (await arun("phone", "remove", "p2")).code == 0
+    assert list(switch.settings().directory.phones) == ["p1"]
+
+
+def test_added_while_nothing_runs(config):
+    """The directory is changed all the same, and the command says when it counts."""
+    result = run("phone", "add", "p2", "--secret", "given", "--codec", "alaw")
+    assert "in force at its next start" in result.out
+    assert "given" not in result.out
+    assert run("phone", "add", "p2").err.startswith("callcore: there is a phone 'p2' already, in ")
+    listed = run("phone", "list", "--secrets", "--json").json["phones"]
+    assert [(p["id"], p["secret"]) for p in listed] == [("p1", ""), ("p2", "given")]
+    assert run("agent", "list").code == 0
+    assert run("agent", "add", "a9", "--phone", "p9").code == 2
+    assert run("agent", "remove", "a1").err.endswith("callcore.toml:2: remove it there\n")
+    assert run("trunk", "add", "t", "bad host").code == 2
+    assert run("agent", "add", "a9", "--skill", "x").code == 2
+
+
+def test_a_pin_can_come_through_a_pipe(config):
+    """`agent pin-hash` and `--pin -` never show the PIN in the process list."""
+    assert run("agent", "pin-hash", stdin="2468\n").out.startswith("$argon2id$")
+    assert run("agent", "add", "a7", "--pin", "-", stdin="2468\n").code == 0
+    result = run("agent", "add", "a8", "--pin", "12")
+    assert (result.code, result.err) == (2, "callcore: PIN: expected 4 to 12 digits\n")
+
+
+def test_import_is_all_or_nothing(config, tmp_path):
+    """Every wrong row is told with its line; a good file is imported whole."""
+    file = tmp_path / "agents.csv"
+    file.write_text("id,name,phone,queues\na2,Bo,p1,sales:2\na2,Bo,,\na3,,p9,\n")
+    result = run("agent", "import", str(file))
+    assert result.code == 2
+    assert result.err == (
+        f"callcore: {file}:3: id 'a2' is in line 2 already\n"
+        f"callcore: {file}:4: phone 'p9': expected the id of a known phone\n"
+        "callcore: 2 wrong rows: nothing was imported\n"
+    )
+    assert not (tmp_path / "var" / "directory.json").exists()
+    file.write_text("id;name;pin;queues\na2;Bo;2468;sales:2\na3;Chen;;\n")
+    assert run("agent", "import", str(file), "--json").json == {"agents": 2, "applied": False}
+    phones = tmp_path / "phones.csv"
+    phones.write_text("id,srtp,codecs\np5,yes,alaw ulaw\n")
+    assert run("phone", "import", str(phones)).code == 0
+    names = [row["id"] for row in run("agent", "list", "--json").json["agents"]]
+    assert names == ["a1", "a2", "a3"]
+    assert run("agent", "import", "/nonexistent").err == (
+        "callcore: /nonexistent: No such file or directory\n"
+    )
+
+
+def test_help_starts_fast():
+    """`callcore --help` in a fresh process loads nothing heavy (then it takes 0.2 s)."""
+    command = [sys.executable, "-X", "importtime", "-m", "callcore.cli.main", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    assert "Call centre beside Asterisk" in done.stdout
+    for heavy in ("aiohttp", "sqlalchemy", "numpy", "cryptography", "asyncio"):
+        assert f" {heavy}\n" not in done.stderr
