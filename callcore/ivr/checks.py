@@ -120,8 +120,8 @@ def _variables(source: SourceTree, defined: list[str], secrets: list[str]) -> It
         elif use.kind in kinds and use.name not in (*defined, *BUILT_IN):
             more = suggestion(use.name, [*defined, *BUILT_IN])
             yield source.error(use.line, f"{at}unknown variable {use.name!r}{more}")
-        elif use.kind in (Kind.TEMPLATE, Kind.SPOKEN) and use.name in secrets:
-            message = "is secret: it may only be compared or sent to a look-up"
+        elif use.kind in kinds[:3] and use.name in secrets:
+            message = "is secret: it may only be sent to a look-up"
             yield source.error(use.line, f"{at}variable {use.name!r} {message}")
 
 

@@ -1,4 +1,4 @@
-"""Digits against what a menu or gather wants: complete, needs more, or wrong."""
+"""Digits against what a menu or gather wants, and how secret ones are masked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import re
 from enum import Enum, auto
 
 from callcore.ivr.nodes import Gather, Menu
+
+#: What stands for a key of a secret entry: with it the entry would be acceptable, or not yet.
+ACCEPTABLE, NOT_YET = "y", "n"
 
 
 class Entry(Enum):
@@ -26,13 +29,6 @@ def menu_entry(step: Menu, digits: str) -> Entry:
     return Entry.PARTIAL if longer else Entry.WRONG
 
 
-def gather_entry(step: Gather, digits: str) -> Entry:
-    """Digits without the terminator: they are judged when they are all there."""
-    if len(digits) < step.max:
-        return Entry.ENOUGH if digits and accepted(step, digits) else Entry.PARTIAL
-    return Entry.COMPLETE if accepted(step, digits) else Entry.WRONG
-
-
 def accepted(step: Gather, digits: str) -> bool:
     """Whether the digits may be stored."""
     if not step.min <= len(digits) <= step.max:
@@ -44,6 +40,20 @@ def accepted(step: Gather, digits: str) -> bool:
     if not step.pattern and not digits.isdigit():
         return False
     return not step.luhn or luhn(digits)
+
+
+def masked(step: Gather, typed: str | None, key: str) -> str:
+    """The letter for a key after the digits `typed` so far (None: they are lost)."""
+    if key in (ACCEPTABLE, NOT_YET):
+        return key
+    return ACCEPTABLE if typed is not None and accepted(step, typed + key) else NOT_YET
+
+
+def entry_accepted(step: Gather, digits: str) -> bool:
+    """Whether an entry may be stored; that of a secret one is in its last letter."""
+    if step.secret and digits:
+        return digits[-1] == ACCEPTABLE
+    return accepted(step, digits)
 
 
 def luhn(digits: str) -> bool:

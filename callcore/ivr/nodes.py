@@ -207,7 +207,11 @@ class Menu(Step, frozen=True, kw_only=True, tag="menu"):
 
 
 class Gather(Step, frozen=True, kw_only=True, tag="gather"):
-    """Take digits into a variable; `secret` ones never reach logs or records."""
+    """Take digits into a variable.
+
+    `secret` ones never reach logs, records or the journal, may only be sent to a look-up, cannot
+    be typed ahead, and are lost when callcore restarts.
+    """
 
     play: Parts = ()
     into: Defines

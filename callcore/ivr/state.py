@@ -12,6 +12,9 @@ import msgspec
 
 from callcore.types import NodeId, TreeId
 
+#: Stands for secret digits wherever variables are shown.
+MASK = "****"
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of a caller who enters a tree."""
@@ -38,15 +41,20 @@ class Wait(StrEnum):
     ENDED = "ended"
 
 
-class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One caller's walk. Variables may hold secret digits: show `public_variables` only."""
+class RunState(msgspec.Struct, kw_only=True, omit_defaults=True, dict=True):
+    """One caller's walk.
+
+    Secret digits are in no field, so that they reach neither snapshot nor journal nor log: they
+    are kept beside the fields, and a run that was saved and read back has lost them. A look-up
+    then gets the mask, which no service takes for a PIN.
+    """
 
     tree: TreeId = ""
     version: str = ""
     node: NodeId = ""
     language: str = "en"
     variables: dict[str, str] = {}
-    #: Names of variables that hold secret digits.
+    #: Names of variables whose digits are secret; in `variables` they are masked.
     secrets: list[str] = []
     wait: Wait = Wait.ENDED
     #: When `timer` is due; None: nothing but an answer goes on.
@@ -68,12 +76,48 @@ class RunState(msgspec.Struct, kw_only=True, omit_defaults=True):
     def ended(self) -> bool:
         return self.wait is Wait.ENDED
 
+    def known(self) -> dict[str, str]:
+        """Variables with their true values; secret digits that were lost stay masked."""
+        return {**self.variables, **self._held} if self.secrets else self.variables
+
     def public_variables(self) -> dict[str, str]:
         """Variables as they may be logged and recorded: secrets masked."""
-        return {
-            name: "****" if name in self.secrets else value
-            for name, value in self.variables.items()
-        }
+        return dict(self.variables)
+
+    def keep(self, name: str, value: str) -> None:
+        """Set a variable that is no secret."""
+        self.variables[name] = value
+        self.secrets = [other for other in self.secrets if other != name]
+        self._held.pop(name, None)
+
+    def keep_secret(self, name: str) -> None:
+        """The secret digits typed become the value of a variable."""
+        typed = self.typed()
+        self.keep(name, MASK)
+        self.secrets.append(name)
+        if typed is not None:
+            self._held[name] = typed
+
+    def typed(self) -> str | None:
+        """The true digits of the secret entry in progress; None: lost."""
+        typed: str = self.__dict__.get("digits_typed", "")
+        return typed if len(typed) == len(self.digits) else None
+
+    def type_secret(self, key: str, letter: str) -> None:
+        """One more key of a secret entry, and the letter that stands for it."""
+        typed = self.typed()
+        self.digits += letter
+        if typed is not None and key != letter:
+            self.__dict__["digits_typed"] = typed + key
+
+    def clear_entry(self) -> None:
+        self.digits = ""
+        self.__dict__.pop("digits_typed", None)
+
+    @property
+    def _held(self) -> dict[str, str]:
+        held: dict[str, str] = self.__dict__.setdefault("digits_held", {})
+        return held
 
     def __repr__(self) -> str:
         return (

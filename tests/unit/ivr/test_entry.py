@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcore.ivr.entry import Entry, accepted, gather_entry, luhn, menu_entry
+from callcore.ivr.entry import Entry, accepted, entry_accepted, luhn, masked, menu_entry
 from callcore.ivr.nodes import Gather, Menu
 
 MENU = Menu(keys={"1": "a", "12": "b", "23": "c", "*": "d"})
@@ -50,11 +50,19 @@ def test_accepted(step: Gather, yes: list[str], no: list[str]) -> None:
     assert [digits for digits in no if accepted(step, digits)] == []
 
 
-def test_gather_waits_for_the_longest() -> None:
-    """Only the greatest length ends an entry by itself."""
-    step = gather(min=2, max=3, pattern="[1-5]*")
-    entries = [gather_entry(step, digits) for digits in ("1", "12", "123", "126")]
-    assert entries == [Entry.PARTIAL, Entry.ENOUGH, Entry.COMPLETE, Entry.WRONG]
+def test_masked() -> None:
+    """A letter tells whether the entry is acceptable so far, and nothing else."""
+    step = gather(min=2, max=3, pattern="[1-5]*", secret=True)
+    letters = [masked(step, typed, key) for typed, key in (("", "1"), ("1", "2"), ("12", "9"))]
+    assert letters == ["n", "y", "n"]
+    assert masked(step, None, "1") == "n"
+    assert [masked(step, "1", letter) for letter in "yn"] == ["y", "n"]
+    assert [entry_accepted(step, letters) for letters in ("", "n", "ny", "nyn")] == [
+        False,
+        False,
+        True,
+        False,
+    ]
 
 
 @given(st.text("0123456789", min_size=1, max_size=31))

@@ -360,15 +360,60 @@ def test_a_timer_too_early_does_nothing() -> None:
 
 
 def test_secret_digits_are_seen_nowhere() -> None:
-    """Neither representation nor public variables nor notes show them; keys are flagged."""
+    """They reach the look-up, and no field, representation, variable or encoded state."""
     trees = shelf()
     state, _ = runner.start(trees, "gather/pin", Facts(variables={"card": "1230"}), 0.0)
-    assert runner.secret_entry(state, trees)
-    actions = [a for key in "4971" for a in runner.digit(state, trees, key, 1.0)]
-    assert state.variables["pin"] == "4971"
-    assert state.public_variables()["pin"] == "****"
-    assert "4971" not in repr(state) + repr(actions)
+    seen = []
+    for key in "4971":
+        assert runner.secret_entry(state, trees)
+        actions = runner.digit(state, trees, key, 1.0)
+        seen.append(repr(state) + repr(actions) + msgspec.json.encode(state).decode())
     assert not runner.secret_entry(state, trees)
+    (ask,) = actions
+    assert isinstance(ask, Ask)
+    assert (ask.query["pin"], ask.secret) == ("4971", True)
+    assert state.public_variables()["pin"] == "****"
+    assert "497" not in "".join(seen)
+
+
+KEYS_OF_A_PIN = ["1234", "0234", "12#", "0#", "12 3456", "4971#", "9999 1", "#1234"]
+
+
+@pytest.mark.parametrize("keys", KEYS_OF_A_PIN)
+def test_a_replay_of_masked_keys_walks_the_same_way(keys: str) -> None:
+    """What the journal holds leads to the same state as the true keys, digits aside; a blank in
+    the keys stands for the end of the inter-digit time."""
+    trees = shelf()
+    live, _ = runner.start(trees, "gather/pin", Facts(variables={"card": "1230"}), 0.0)
+    replayed, _ = runner.start(trees, "gather/pin", Facts(variables={"card": "1230"}), 0.0)
+    for count, key in enumerate(keys):
+        now = 1.0 + count
+        if key == " ":
+            runner.timer(live, trees, now + 100)
+            runner.timer(replayed, trees, now + 100)
+            continue
+        hidden = runner.masked_key(live, trees, key)
+        secret = runner.secret_entry(live, trees)
+        assert (hidden == key) == (key == "#" or not secret)
+        runner.digit(live, trees, key, now)
+        runner.digit(replayed, trees, hidden, now)
+        assert msgspec.json.encode(replayed) == msgspec.json.encode(live)
+
+
+def test_lost_digits() -> None:
+    """After a restart secret digits are gone: an entry is asked again or failed, a look-up gets
+    the mask; nothing old is taken for new."""
+    trees = shelf()
+    state, _ = runner.start(trees, "gather/pin", Facts(variables={"card": "1230"}), 0.0)
+    for key in "497":
+        runner.digit(state, trees, key, 1.0)
+    lost = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=RunState)
+    actions = runner.digit(lost, trees, "1", 2.0)
+    assert [shown(a) for a in actions] == ["note gather/pin: wrong keys", "say en/trouble"]
+    runner.digit(state, trees, "1", 2.0)
+    lost = msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=RunState)
+    actions = runner.enter(lost, trees, "gather/check", 3.0)
+    assert [shown(a) for a in actions] == ["ask {'card': '1230', 'pin': '****'}"]
 
 
 def test_a_running_call_keeps_its_version() -> None:
