@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 from collections.abc import Callable
-from typing import Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
 
 import aiohttp
@@ -75,9 +76,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...]
 
 
+_SAFE = re.compile(r"[A-Za-z0-9_.-]+").fullmatch
+
+
 def part(value: str) -> str:
     """One path segment of a URI."""
-    return quote(value, safe="")
+    return value if _SAFE(value) else quote(value, safe="")
 
 
 class AriConnection:
@@ -87,7 +91,7 @@ class AriConnection:
         self,
         settings: AriSettings,
         session: aiohttp.ClientSession,
-        socket: aiohttp.ClientWebSocketResponse[bool],
+        socket: aiohttp.ClientWebSocketResponse[Any],
         decoder: EventDecoder,
     ) -> None:
         self._settings = settings
@@ -116,6 +120,7 @@ class AriConnection:
                     params={"app": settings.app, "subscribeAll": "false"},
                     heartbeat=HEARTBEAT,
                     max_msg_size=0,
+                    decode_text=False,
                 )
         except aiohttp.WSServerHandshakeError as exc:
             why = "user or password refused" if exc.status == 401 else f"HTTP {exc.status}"
@@ -132,7 +137,7 @@ class AriConnection:
             async for message in self._socket:
                 if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     break
-                event = self._decoder(cast("str | bytes", message.data))
+                event = self._decoder(message.data)
                 if isinstance(event, RESTResponse):
                     self._answered(event)
                 elif event is not None:
@@ -189,7 +194,7 @@ class AriConnection:
         self._waiting[key] = future
         watchdog = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._expire, key)
         try:
-            await self._socket.send_str(self._encode(message).decode())
+            await self._socket.send_frame(self._encode(message), aiohttp.WSMsgType.TEXT)
             response = await future
         except (aiohttp.ClientError, ConnectionError) as exc:
             raise BackendUnavailable(f"link to Asterisk lost: {exc}") from exc
