@@ -243,6 +243,23 @@ def answering_phones(
     )
 
 
+def _keys(keys: str, how: str, after_ms: int, caller: str) -> str:
+    """The part of the caller's scenario that presses keys."""
+    if not keys:
+        return ""
+    waiting = f'<pause milliseconds="{after_ms}"/>'
+    if how == "rfc4733":
+        press = f'<nop><action><exec play_dtmf="{keys}"/></action></nop>'
+        return f'{waiting}{press}<pause milliseconds="{500 * len(keys) + 300}"/>'
+    source = resources.files("callcore.lab").joinpath("scenarios", "info.xml")
+    template = string.Template(source.read_text("utf-8"))
+    steps = [
+        template.substitute(digit=digit, cseq=2 + index, caller=caller)
+        for index, digit in enumerate(keys)
+    ]
+    return waiting + "".join(steps)
+
+
 def callers(
     directory: Path,
     number: str,
@@ -255,25 +272,24 @@ def callers(
     patience_ms: int = 60_000,
     speech: Path | None = None,
     keys: str = "",
+    keys_how: str = "rfc4733",
     keys_after_ms: int = 500,
     caller: str = "9",
     log_messages: bool = False,
 ) -> Sipp:
-    """Callers of a number, ``rate`` a second; keys (RFC 4733) need the right to open raw sockets.
+    """Callers of a number, ``rate`` a second; the From user is ``caller`` and the call's number.
 
-    The From user is ``caller`` followed by the number of the call.
+    Keys as ``rfc4733`` need the right to open raw sockets and come from another port than speech,
+    which Asterisk takes for a stranger and drops: with speech use ``info`` (or a lab ``Phone``).
     """
-    pressing = (
-        f'<pause milliseconds="{keys_after_ms}"/>'
-        f'<nop><action><exec play_dtmf="{keys}"/></action></nop>'
-        f'<pause milliseconds="{260 * len(keys) + 100}"/>'
-    )
+    if keys and keys_how == "rfc4733" and speech is not None:
+        raise ToolError('SIPp cannot send RFC 4733 keys beside speech: use keys_how="info"')
     values = {
         "number": number,
         "caller": caller,
         "patience_ms": patience_ms,
         "talk_ms": max(1, talk_ms),
-        "keys": pressing if keys else "",
+        "keys": _keys(keys, keys_how, keys_after_ms, caller),
         **_speech(speech),
     }
     period = ["-r", str(rate)] if rate == int(rate) else ["-r", str(round(rate * 10)), "-rp", "10s"]

@@ -54,8 +54,8 @@ async def test_callers_hang_up_and_failures_count(lab_asterisk, tmp_path):
         assert result.successful + result.failed == 2
 
 
-async def test_speech_and_keys(lab_asterisk, tmp_path):
-    """SIPp's speech is heard at a phone, its keys are read by the dialplan."""
+async def test_speech(lab_asterisk, tmp_path):
+    """SIPp's speech is heard at a phone."""
     speech = audio.speak("I am calling about my broken washing machine.", tmp_path)
     raw = sipp.write_ulaw(tmp_path / "speech.ulaw", speech)
     server = lab_asterisk.address
@@ -71,20 +71,28 @@ async def test_speech_and_keys(lab_asterisk, tmp_path):
             await call.hang_up()
             assert (await calling.wait(10)).exit_status == 0
         assert audio.find_speech(call.heard().samples, speech)[1] > 0.95
+
+
+@pytest.mark.parametrize(("how", "keys"), [("rfc4733", "8642"), ("info", "9753")])
+async def test_keys_are_read(lab_asterisk, tmp_path, how, keys):
+    """Keys arrive by RFC 4733, and by INFO also beside speech."""
+    speech = sipp.write_ulaw(tmp_path / "t.ulaw", audio.tone(300, 2)) if how == "info" else None
     calling = sipp.callers(
         tmp_path / "k",
         "620",
         local=CALLERS,
-        remote=server,
+        remote=lab_asterisk.address,
         calls=1,
         talk_ms=1000,
-        speech=raw,
-        keys="8642",
+        speech=speech,
+        keys=keys,
+        keys_how=how,
     )
     async with calling:
         result = await calling.wait(15)
     assert result.exit_status == 0, result
-    assert "Digits: 8642" in (lab_asterisk.directory / "log/full").read_text(errors="replace")
+    log = (lab_asterisk.directory / "log/full").read_text(errors="replace")
+    assert f"Digits: {keys}" in log
 
 
 async def test_cancelled_calls_are_no_failures(lab_asterisk, tmp_path):
