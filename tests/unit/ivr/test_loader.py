@@ -17,7 +17,7 @@ from callcore.ivr.loader import (
     load_prompts,
     load_trees,
 )
-from callcore.ivr.nodes import Enqueue, Gather, Menu
+from callcore.ivr.nodes import STEPS, Enqueue, Gather, Menu
 
 DATA = Path(__file__).parents[2] / "data" / "ivr"
 SHIPPED = Path(__file__).parents[3] / "ivr"
@@ -191,3 +191,16 @@ def test_no_damage_breaks_the_loader(data: st.DataObject) -> None:
     text = text[:start] + data.draw(PIECES) + text[end:]
     for error in check_trees({"office.yaml": text}).errors:
         assert error.line >= 1
+
+
+def test_the_guide_is_right() -> None:
+    """The tree in the guide loads, and its tables name every step and every key there is."""
+    guide = (SHIPPED.parent / "docs" / "ivr.md").read_text()
+    example = guide.split("```yaml\n")[1].split("```")[0]
+    checked = check_trees({"example.yaml": example})
+    assert [str(e) for e in checked.errors + checked.warnings] == []
+    for name, step in STEPS.items():
+        (row,) = [line for line in guide.splitlines() if line.startswith(f"| `{name}`")] or [""]
+        keys = [field for field in step.__struct_fields__ if field != "language"]
+        if name != "record":
+            assert [key for key in keys if f"`{key}" not in row] == [], name
