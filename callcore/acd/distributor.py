@@ -193,7 +193,7 @@ class Distributor:
             self._ignore("already_logged_in")
             self._set_reachable(seat, event.reachable)
         else:
-            agent.reachable = event.reachable
+            agent.reachable, agent.busy = event.reachable, event.busy
             agent.missed = 0
             agent.idle_since = self.now
             agent.status = Status.READY if event.ready else Status.PAUSED

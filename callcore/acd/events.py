@@ -39,9 +39,13 @@ class Configured(AcdEvent, frozen=True, kw_only=True):
 
 
 class LoggedIn(AcdEvent, frozen=True, kw_only=True):
+    """A session begins; what the phone of the last one told is forgotten."""
+
     agent: AgentId
     reachable: bool = True
     ready: bool = True
+    #: The phone of this session is on an outside call now (see `BusyChanged`).
+    busy: bool = False
 
 
 class LoggedOut(AcdEvent, frozen=True, kw_only=True):

@@ -64,8 +64,7 @@ class Floor:
         self.seats[agent.id] = Seat(agent)
 
     def forget(self, seat: Seat) -> None:
-        """A removed agent who holds nothing any more."""
-        self.unlist(seat)
+        """A removed agent who holds nothing and stands in no idle order any more."""
         self.set_deadline(seat.agent, None)
         del self.seats[seat.agent.id]
         del self.state.agents[seat.agent.id]

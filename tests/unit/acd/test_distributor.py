@@ -105,6 +105,8 @@ def test_rona_pauses_after_the_limit(floor, make_queue):
     floor.answer("c1", "ann")
     floor.release("c1", "ann")
     floor.call("c2")
+    floor.until(floor.now + 10)
+    assert floor.agent("ann").status == "ready"
     floor.until(floor.now + 60)
     assert (floor.agent("ann").status, floor.agent("ann").pause_reason) == ("paused", "rona")
     last = [each for each in floor.out if isinstance(each, ev.AgentChanged)][-1]
@@ -319,3 +321,82 @@ def test_an_agent_keeps_the_place_when_the_caller_gives_up(floor, make_queue):
     floor.feed(ev.ContactLeft(contact="c1"))
     floor.call("c2")
     assert floor.offers() == [("c2", "ann")]
+
+
+def test_the_next_agent_rings_even_if_worse_and_without_rest(floor, make_queue):
+    """After no answer another agent who is free comes first, whatever penalty and retry say."""
+    floor.configure(make_queue(agents=["ann", ("bob", 9)], retry_seconds=0))
+    floor.login("ann", "bob")
+    floor.call("c1")
+    floor.until(floor.now + 15)
+    assert floor.offers() == [("c1", "bob")]
+    floor.call("c2")
+    assert floor.offers() == [("c2", "ann")]
+
+
+def test_an_unanswered_offer_sends_the_agent_to_the_back(floor, make_queue):
+    """Whoever let it ring is offered the next contact after those who waited properly."""
+    floor.configure(make_queue(agents=["ann", "bob", "cyd"]))
+    floor.login("ann", "bob", "cyd")
+    floor.call("c1")
+    floor.until(floor.now + 15)
+    floor.answer("c1", "bob")
+    floor.until(floor.now + 30)
+    floor.call("c2")
+    assert floor.offers() == [("c2", "cyd")]
+
+
+def test_pause_while_talking_leaves_the_wrap_up_whole(floor, make_queue):
+    """The pause begins after the wrap-up, not in place of it."""
+    floor.configure(make_queue(agents=["ann"], wrap_up_seconds=20))
+    floor.login("ann")
+    floor.call("c1")
+    floor.answer("c1", "ann")
+    floor.feed(ev.Paused(agent="ann", reason="lunch"))
+    floor.release("c1", "ann")
+    assert floor.agent("ann").state == "wrapping_up"
+    floor.until(floor.now + 20)
+    assert floor.agent("ann").state == "paused"
+
+
+def test_ready_after_a_pause_ends_the_rest(floor, make_queue):
+    """An agent who paused after a missed call and says ready is there: no rest is left."""
+    floor.configure(make_queue(agents=["ann"], retry_seconds=300))
+    floor.login("ann")
+    floor.call("c1")
+    floor.until(floor.now + 15)
+    floor.feed(ev.Paused(agent="ann", reason="coffee"))
+    floor.feed(ev.Ready(agent="ann"))
+    assert floor.offers() == [("c1", "ann")]
+
+
+def test_a_wait_that_would_begin_in_the_future_begins_now(floor, make_queue):
+    """Clocks that differ make no negative waits and no place before its time."""
+    floor.configure(make_queue(agents=["ann"]))
+    floor.call("c1", since=floor.now + 30)
+    assert floor.distributor.waiting(floor.now)[0].waited == 0.0
+
+
+def test_offers_tell_how_long_the_contact_waited(floor, make_queue):
+    """The agent's announcement can say it."""
+    floor.configure(make_queue(agents=["ann"]))
+    floor.call("c1", since=floor.now - 5)
+    floor.now += 20
+    floor.login("ann")
+    assert next(each for each in floor.out if isinstance(each, ev.Offer)).waited == 25.0
+
+
+def test_a_new_session_forgets_the_old_phone(floor, make_queue):
+    """Busy and unreachable belong to the phone of the session before."""
+    floor.configure(make_queue(agents=["ann"]))
+    floor.login("ann")
+    floor.feed(ev.BusyChanged(agent="ann", busy=True))
+    floor.feed(ev.LoggedOut(agent="ann"))
+    floor.feed(ev.ReachableChanged(agent="ann", reachable=False))
+    floor.login("ann")
+    floor.call("c1")
+    assert floor.offers() == [("c1", "ann")]
+    floor.feed(ev.ContactLeft(contact="c1"))
+    floor.feed(ev.LoggedOut(agent="ann"))
+    floor.feed(ev.LoggedIn(agent="ann", busy=True))
+    assert floor.agent("ann").state == "busy"

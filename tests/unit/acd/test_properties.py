@@ -63,9 +63,9 @@ def machine(make_watched, make_queue):
             self.configure(variant, ring_all)
             assert self.floor.queued <= queues_before
 
-        @rule(agent=AGENTS, reachable=st.booleans(), ready=st.booleans())
-        def log_in(self, agent, reachable, ready):
-            self.feed(ev.LoggedIn(agent=agent, reachable=reachable, ready=ready))
+        @rule(agent=AGENTS, reachable=st.booleans(), ready=st.booleans(), busy=st.booleans())
+        def log_in(self, agent, reachable, ready, busy):
+            self.feed(ev.LoggedIn(agent=agent, reachable=reachable, ready=ready, busy=busy))
 
         @rule(seconds=SECONDS)
         def everybody_in(self, seconds):

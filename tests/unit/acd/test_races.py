@@ -214,3 +214,16 @@ def test_transfer_to_a_queue_before_the_release(floor, make_queue):
     assert floor.offers() == []
     floor.release("c1", "ann")
     assert floor.offers() == [("c1", "ann")]
+
+
+def test_two_timers_at_the_same_moment(floor, make_queue):
+    """The contact's time is over at the moment the ringing is: its agent takes the next contact,
+    and the ringing that was over does not end the new one."""
+    floor.configure(make_queue(agents=["ann"], ring_seconds=10, max_wait_seconds=10))
+    floor.login("ann")
+    floor.call("a1")
+    floor.now += 5
+    floor.call("a2")
+    floor.until(floor.now + 5)
+    assert [each.contact for each in floor.out if isinstance(each, ev.Overflow)] == ["a1"]
+    assert floor.phones == {"ann": ("a2", "rings")}

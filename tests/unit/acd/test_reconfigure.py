@@ -30,6 +30,16 @@ def test_several_new_members_are_matched_by_penalty(floor, make_queue):
     assert floor.offers() == [("c1", "bob")]
 
 
+def test_everybody_who_can_be_matched_is(floor, make_queue):
+    """Three contacts in one line meet three agents who come in with one configuration."""
+    floor.configure(make_queue(agents=[]), agents=["ann", "bob", "cyd"])
+    floor.login("ann", "bob", "cyd")
+    for contact in ("c1", "c2", "c3", "c4"):
+        floor.call(contact)
+    floor.configure(make_queue(agents=["ann", "bob", "cyd"]))
+    assert floor.offers() == [("c1", "ann"), ("c2", "bob"), ("c3", "cyd")]
+
+
 def test_removed_queue_overflows_its_contacts(floor, make_queue):
     """Contacts of a queue that is gone overflow, ringing ones too, and the agent is free."""
     floor.configure(make_queue(agents=["ann"]), make_queue("r", ["ann"]))
