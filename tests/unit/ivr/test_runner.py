@@ -479,3 +479,53 @@ nodes:
         state, _ = runner.start(trees, "x", HERE, 0.0)
         actions = runner.look_up_answered(state, trees, {"lang": answer}, "", 1.0)
         assert [shown(a) for a in actions] == [expected]
+
+
+HOTLINE = [
+    (
+        "English, support, customer number, no look-up service: the support queue; overflow to "
+        "voicemail",
+        [
+            ("key 1", ["hush", "say en/main-menu"]),
+            ("key 2", ["hush", "say en/enter-customer-number"]),
+            ("key 4", ["hush"]),
+            ("key 7", []),
+            ("key 1", []),
+            ("key 1", []),
+            ("key #", ["say en/your-number-is en/digit-4 en/digit-7 en/digit-1 en/digit-1"]),
+            ("said", ["ask {'number': '4711', 'caller': '0151'}"]),
+            (
+                "error refused",
+                ["note hotline/customer_lookup: look-up failed: refused", "queue support 0 {}"],
+            ),
+            ("overflow max_wait", ["say en/agents-busy"]),
+            ("said", ["say en/leave-message"]),
+            ("said", ["record hotline 120"]),
+            ("message 4", ["say en/message-saved en/goodbye"]),
+            ("said", ["end normal"]),
+        ],
+    ),
+    (
+        "Chinese, a wrong key, then sales",
+        [
+            ("key 2", ["hush", "say zh/main-menu"]),
+            ("key 7", ["hush", "say zh/invalid zh/main-menu"]),
+            ("key 1", ["hush", "queue sales 0 {}"]),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize("row", HOTLINE, ids=[row[0] for row in HOTLINE])
+def test_shipped_hotline(row: tuple[str, list[tuple[str, list[str]]]]) -> None:
+    """The example tree does what its comments say."""
+    trees = Trees()
+    text = (GOOD.parents[3] / "ivr" / "hotline.yaml").read_text()
+    trees.replace(load_trees({"hotline.yaml": text}))
+    state, actions = runner.start(trees, "hotline", Facts(caller_number="0151"), FRIDAY)
+    assert [shown(a) for a in actions] == [
+        "pick up",
+        "say en/welcome en/choose-language zh/choose-language",
+    ]
+    for event, expected in row[1]:
+        assert [shown(a) for a in happen(state, trees, event, FRIDAY)] == expected, event
