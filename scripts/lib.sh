@@ -16,7 +16,9 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then
         "$@"
     elif have sudo; then
-        sudo --preserve-env=DEBIAN_FRONTEND,http_proxy,https_proxy "$@"
+        # Through env: keeping variables by sudo itself needs a right of its own.
+        sudo env DEBIAN_FRONTEND=$DEBIAN_FRONTEND LC_ALL=$LC_ALL ${http_proxy:+http_proxy="$http_proxy"} \
+            ${https_proxy:+https_proxy="$https_proxy"} "$@"
     else
         die "this step needs root: run make setup once as root, or install sudo and try again ($*)"
     fi
@@ -30,6 +32,8 @@ long() {
     printf '\n== %s: %s\n' "$title" "$*" >>$LOG
     "$@" >>$LOG 2>&1 </dev/null 9>&- &
     pid=$!
+    # A background command ignores Ctrl-C: pass it on.
+    trap 'kill "$pid" 2>/dev/null; die "interrupted; run make setup again to go on"' INT TERM
     while kill -0 "$pid" 2>/dev/null; do
         sleep 0.2
         last=$((last + 1))
@@ -37,6 +41,7 @@ long() {
             say "  $(tail -n 1 $LOG | tr -d '\r' | cut -c1-90)"
         fi
     done
+    trap - INT TERM
     wait "$pid"
 }
 
@@ -45,7 +50,7 @@ ask_rights() {
     if [ "$(id -u)" != 0 ]; then
         have sudo || die "system packages must be installed: run make setup once as root" \
             "(or install sudo), afterwards an ordinary user can run it"
-        sudo -v || die "sudo was refused: run make setup once as root"
+        sudo -n true 2>/dev/null || sudo -v || die "sudo was refused: run make setup once as root"
     fi
 }
 

@@ -283,8 +283,8 @@ def command_of(pid: int) -> list[bytes]:
 
 
 def is_ours(pid: int, paths: AsteriskPaths) -> bool:
-    """Process `pid` is the Asterisk (or its launcher) of this directory."""
-    return is_alive(pid) and os.fsencode(paths.config) in command_of(pid)
+    """Process `pid` is the Asterisk (or its launcher) of this directory, and no console of it."""
+    return is_alive(pid) and {b"-f", os.fsencode(paths.config)} <= set(command_of(pid))
 
 
 def find_pid(paths: AsteriskPaths) -> int | None:
