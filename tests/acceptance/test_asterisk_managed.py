@@ -15,9 +15,11 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import numpy as np
 import pytest
 
 from callcore.errors import SetupError
+from callcore.lab.phone import Phone
 from callcore.telephony import managed
 from callcore.telephony.managed import AsteriskPaths, ManagedSettings, SipSettings
 from callcore.telephony.render import write_private
@@ -315,3 +317,28 @@ def invite(name: str) -> bytes:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return (head + body).encode()
+
+
+async def test_held_caller_hears_music_without_gaps(asterisk):
+    """While callcore is away the caller hears music all the time, over every retry."""
+    write_private(asterisk.paths.etc / "pjsip_callcore.conf", TRUNK)
+    await asterisk.run_command("module reload res_pjsip.so")
+    await asterisk.run_command("module reload res_pjsip_endpoint_identifier_ip.so")
+    async with Phone("100", server=(HOST, 25160), host=CALLER) as phone:
+        call = await phone.dial("5551")
+        await call.answered
+        await until(heard_seconds(call, 4.0))
+        heard = call.heard()
+        await call.hang_up()
+    frames = heard.samples[4000 : len(heard.samples) // 400 * 400].reshape(-1, 400)
+    loudness = np.sqrt(np.mean(frames.astype(float) ** 2, axis=1))
+    quiet = [number for number, value in enumerate(loudness) if value < 200]
+    assert quiet == []
+    assert heard.gaps(at_least=0.1) == []
+
+
+def heard_seconds(call, seconds: float):
+    async def enough() -> bool:
+        return call.heard().seconds >= seconds
+
+    return enough
