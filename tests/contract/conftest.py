@@ -1,0 +1,78 @@
+"""Both worlds of the contract tests; the real one shares a managed Asterisk per session."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from callcore.call.events import BackendUp
+from callcore.config import SipSettings
+from callcore.errors import SetupError
+from callcore.telephony import managed
+from callcore.telephony.layout import AsteriskPaths, ManagedSettings, find_program
+from tests.contract.worlds import AsteriskWorld, SimulatedWorld, World
+
+SETTINGS = ManagedSettings(
+    sip=SipSettings(
+        bind="127.0.0.30", udp_port=15070, tcp_port=15070, rtp_start=34000, rtp_end=35999
+    ),
+    control_address="127.0.0.30",
+    ari_port=38188,
+    ami_port=35138,
+    fallback_after_seconds=20,
+)
+
+
+@pytest.fixture(scope="session")
+def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[managed.ManagedAsterisk]:
+    try:
+        find_program()
+    except SetupError as exc:
+        pytest.skip(str(exc))
+    var = tmp_path_factory.mktemp("contract")
+    for directory in (var, *var.parents[:2]):
+        directory.chmod(0o755)  # Asterisk may run as a user of its own
+    paths = AsteriskPaths.under(var)
+    running = asyncio.run(managed.start(paths, SETTINGS))
+    yield running
+    asyncio.run(managed.stop(paths))
+
+
+@pytest.fixture
+def readable(tmp_path: Path) -> Path:
+    """A directory that Asterisk, which may run as a user of its own, can read."""
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture
+async def real(asterisk: managed.ManagedAsterisk, readable: Path) -> AsyncIterator[AsteriskWorld]:
+    """The world on the real Asterisk, for what only it can do."""
+    world = AsteriskWorld(asterisk, readable)
+    await world.start()
+    await world.want(BackendUp)
+    yield world
+    await world.close()
+
+
+@pytest.fixture(params=["simulated", pytest.param("asterisk", marks=pytest.mark.acceptance)])
+def running(request: pytest.FixtureRequest) -> managed.ManagedAsterisk | None:
+    """The Asterisk of the test; none: simulated."""
+    if request.param == "simulated":
+        return None
+    asterisk: managed.ManagedAsterisk = request.getfixturevalue("asterisk")
+    return asterisk
+
+
+@pytest.fixture
+async def world(running: managed.ManagedAsterisk | None, readable: Path) -> AsyncIterator[World]:
+    """Each of the back ends in turn."""
+    made = SimulatedWorld() if running is None else AsteriskWorld(running, readable)
+    await made.start()
+    await made.want(BackendUp)
+    yield made
+    await made.close()

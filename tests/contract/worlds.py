@@ -1,0 +1,286 @@
+"""Two worlds with the same handles: callers and phones that behave as scripted, and a back end.
+
+`SimulatedWorld` lets virtual time pass, `AsteriskWorld` waits for real phones of `callcore.lab`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from callcore.call import actions as act
+from callcore.call import events as ev
+from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
+from callcore.lab.call import Call
+from callcore.lab.phone import Phone as LabPhone
+from callcore.telephony.ami import Ami, AmiSettings
+from callcore.telephony.ari import AriSettings
+from callcore.telephony.asterisk import AsteriskBackend
+from callcore.telephony.backend import Backend
+from callcore.telephony.managed import ManagedAsterisk
+from callcore.telephony.prompts import PromptLibrary
+from callcore.telephony.provision import FileProvisioner
+from callcore.telephony.simulated import SimulatedBackend
+from callcore.telephony.simulated_peers import Caller, Peer
+
+E = TypeVar("E", bound=ev.Event)
+
+PHONES = ("p1", "p2")
+SECRET = "secret-"
+ANNOUNCEMENT = "text:en/one two three four five six seven eight nine ten eleven twelve thirteen"
+DIRECTORY = Directory(
+    phones={p: Phone(id=p, secret=SECRET + p, codecs=("ulaw", "alaw")) for p in PHONES},
+    trunks={"trunk": Trunk(id="trunk", host="127.0.0.31", port=5070, qualify_seconds=0)},
+    agents={"a1": Agent(id="a1", phone="p1")},
+    queues={"q": Queue(id="q", members=(Member(agent="a1"),))},
+)
+
+
+class World:
+    """What a contract test needs; events are consumed in the order they are wanted."""
+
+    backend: Backend
+
+    def __init__(self) -> None:
+        self.seen: list[ev.Event] = []
+        self._ids = 0
+        self._arrived = asyncio.Event()
+
+    def new_id(self, kind: str) -> str:
+        self._ids += 1
+        return f"{kind}-{id(self):x}-{self._ids}"
+
+    async def do(self, action: act.Action) -> None:
+        await self.backend.execute(action)
+
+    async def want(self, kind: type[E], timeout: float = 5.0, **fields: object) -> E:
+        """The first event of that kind (and fields) not wanted before."""
+        found: list[E] = []
+
+        def there() -> bool:
+            for event in self.seen:
+                if isinstance(event, kind) and _fits(event, fields):
+                    self.seen.remove(event)
+                    found.append(event)
+                    return True
+            return False
+
+        if not await self.until(there, timeout):
+            raise AssertionError(f"no {kind.__name__} {fields} within {timeout} s: {self.seen}")
+        return found[0]
+
+    async def never(self, kind: type[ev.Event], seconds: float = 0.4, **fields: object) -> None:
+        """Within so many seconds there is no such event."""
+        came = await self.until(
+            lambda: any(isinstance(e, kind) and _fits(e, fields) for e in self.seen), seconds
+        )
+        assert not came, self.seen
+
+    async def until(self, there: Callable[[], bool], timeout: float) -> bool:
+        raise NotImplementedError
+
+    async def call_in(self, dialled: str, caller: Caller | None = None, **who: str) -> None:
+        raise NotImplementedError
+
+    async def caller_hangs_up(self) -> None:
+        raise NotImplementedError
+
+    async def phone(self, name: str, peer: Peer) -> None:
+        raise NotImplementedError
+
+    async def arrived_and_answered(self) -> str:
+        await self.call_in("4000")
+        arrived = await self.want(ev.CallArrived)
+        await self.do(act.Answer(call="c", channel=arrived.channel))
+        return arrived.channel
+
+    async def dial(self, phone: str = "p1", **how: object) -> str:
+        leg = self.new_id("leg")
+        await self.do(act.Dial(call="c", channel=leg, endpoint=f"phone:{phone}", **how))
+        return leg
+
+    async def talking(self) -> tuple[str, str, str]:
+        """Caller, agent leg and their bridge."""
+        await self.phone("p1", Peer(answer_after=0.1))
+        channel = await self.arrived_and_answered()
+        leg, bridge = await self.dial(), self.new_id("bridge")
+        await self.want(ev.LegAnswered, channel=leg)
+        await self.do(act.CreateBridge(call="c", bridge=bridge))
+        await self.do(act.Join(call="c", bridge=bridge, channels=(channel, leg)))
+        return channel, leg, bridge
+
+
+def _fits(event: ev.Event, fields: dict[str, object]) -> bool:
+    return all(getattr(event, name) == value for name, value in fields.items())
+
+
+class SimulatedWorld(World):
+    def __init__(self) -> None:
+        super().__init__()
+        self.simulated = SimulatedBackend(node="asterisk")
+        self.backend = self.simulated
+        self._caller = ""
+
+    async def start(self) -> None:
+        await self.simulated.provision(DIRECTORY)
+        for phone in PHONES:
+            self.simulated.set_phone(phone, Peer())
+
+    async def close(self) -> None:
+        await self.simulated.close()
+
+    async def until(self, there: Callable[[], bool], timeout: float) -> bool:
+        end = self.simulated.now + timeout
+        self.seen += self.simulated.advance()
+        while not there():
+            if self.simulated.now >= end:
+                return False
+            self.seen += self.simulated.advance(0.02)
+        return True
+
+    async def call_in(self, dialled: str, caller: Caller | None = None, **who: str) -> None:
+        self._caller = self.simulated.call_in(dialled, caller, **who)
+
+    async def caller_hangs_up(self) -> None:
+        self.simulated.hang_up(self._caller)
+
+    async def phone(self, name: str, peer: Peer) -> None:
+        self.simulated.set_phone(name, peer)
+
+    async def hold_and_resume(self, leg: str) -> None:
+        self.simulated.hold(leg)
+        self.simulated.resume(leg)
+
+    async def transfer(self, leg: str, target: str, answer: Callable[[], Awaitable[None]]) -> bool:
+        self.simulated.transfer(leg, target)
+        answers = self.simulated.channels[leg].transfer_answers
+        await answer()
+        return answers[-1]
+
+
+class AsteriskWorld(World):
+    def __init__(self, asterisk: ManagedAsterisk, directory: Path, ari_url: str = "") -> None:
+        super().__init__()
+        self.asterisk = asterisk
+        self.server = (asterisk.settings.sip.bind, asterisk.settings.sip.udp_port)
+        self.ami = Ami(
+            AmiSettings(
+                host=asterisk.ami_host, port=asterisk.ami_port,
+                user=asterisk.ami_user, password=asterisk.ami_password,
+            )
+        )  # fmt: skip
+        self.asterisk_backend = self.new_backend(directory, ari_url or asterisk.ari_url)
+        self.backend = self.asterisk_backend
+        self.calls: list[Call] = []
+        self.caller_phone = LabPhone("caller", server=self.server, host="127.0.0.31", port=5070)
+        self.phones: dict[str, LabPhone] = {}
+        self.scripts = {phone: Peer() for phone in PHONES}
+        self.rung: dict[str, list[Call]] = {phone: [] for phone in PHONES}
+        self._tasks: list[asyncio.Task[None]] = []
+        self.failures: list[BaseException] = []
+
+    def new_backend(self, directory: Path, ari_url: str, ami: bool = True) -> AsteriskBackend:
+        settings = AriSettings(
+            url=ari_url, user=self.asterisk.ari_user, password=self.asterisk.ari_password
+        )
+        return AsteriskBackend(
+            settings,
+            PromptLibrary(directory / "prompts", directory),
+            ami=self.ami if ami else None,
+            provisioner=FileProvisioner(self.asterisk.paths.etc, self.ami) if ami else None,
+        )
+
+    async def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self._pump()))
+        await self.ami.connect()
+        await self.backend.provision(DIRECTORY)
+        await self.caller_phone.open()
+        for number, name in enumerate(PHONES):
+            phone = LabPhone(name, SECRET + name, server=self.server, host=f"127.0.0.3{number + 2}")
+            await phone.open()
+            await phone.register()
+            self.phones[name] = phone
+            self._tasks.append(asyncio.create_task(self._serve(name, phone)))
+
+    async def close(self) -> None:
+        for phone in (self.caller_phone, *self.phones.values()):
+            await phone.close()
+        await self.backend.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _pump(self) -> None:
+        async for event in self.backend.events():
+            self.seen.append(event)
+            self._arrived.set()
+
+    async def until(self, there: Callable[[], bool], timeout: float) -> bool:
+        try:
+            async with asyncio.timeout(timeout):
+                while not there():
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def call_in(self, dialled: str, caller: Caller | None = None, **who: str) -> None:
+        caller = caller or Caller()
+        call = await self.caller_phone.dial(
+            dialled, from_user=who.get("number") or None, display=who.get("name") or None
+        )
+        self.calls.append(call)
+        if caller.digits or caller.hang_up_after is not None:
+            self._tasks.append(asyncio.create_task(self._behave(call, caller)))
+
+    async def _behave(self, call: Call, caller: Caller) -> None:
+        passed = 0.0
+        for after, digit in caller.digits:
+            await call.answered
+            await asyncio.sleep(after - passed)
+            passed = after
+            await call.send_digits(digit)
+        if caller.hang_up_after is not None:
+            await asyncio.sleep(caller.hang_up_after - passed)
+            await call.hang_up()
+
+    async def caller_hangs_up(self) -> None:
+        call = self.calls[-1]
+        await (call.hang_up() if call.answered.happened else call.cancel())
+
+    async def phone(self, name: str, peer: Peer) -> None:
+        self.scripts[name] = peer
+        if peer.unreachable:
+            await self.phones[name].unregister()
+            await self.want(ev.PhoneReachability, phone=name, reachable=False)
+
+    async def _serve(self, name: str, phone: LabPhone) -> None:
+        async def handle(call: Call) -> None:
+            self.rung[name].append(call)
+            peer = self.scripts[name]
+            if peer.busy or peer.rejects:
+                await call.reject(486 if peer.busy else 603)
+                return
+            await call.ring()
+            if peer.answer_after is not None:
+                await asyncio.sleep(peer.answer_after)
+                if not call.ended.happened:
+                    await call.answer()
+                if peer.hang_up_after is not None:
+                    await asyncio.sleep(peer.hang_up_after)
+                    await call.hang_up()
+
+        await phone.serve(handle)
+
+    async def hold_and_resume(self, leg: str) -> None:
+        call = self.rung["p1"][-1]
+        await call.hold()
+        await call.resume()
+
+    async def transfer(self, leg: str, target: str, answer: Callable[[], Awaitable[None]]) -> bool:
+        asked = asyncio.create_task(self.rung["p1"][-1].transfer(target))
+        await answer()
+        return (await asked).ok
