@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,10 @@ class BaresipEvent:
 
 
 @dataclass
-class _Netstrings:
+class Netstrings:
     """Cuts the control stream: ``<length>:<json>,``."""
 
     buffer: bytes = b""
-    messages: list[dict[str, Any]] = field(default_factory=list)
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         self.buffer += data
@@ -183,7 +182,7 @@ class Baresip:
             return
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        netstrings = _Netstrings()
+        netstrings = Netstrings()
         while data := await reader.read(65536):
             for message in netstrings.feed(data):
                 await self._received(message)

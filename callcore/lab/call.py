@@ -86,6 +86,7 @@ class Call:
         self.client: ClientTransaction | None = None
         self.server: ServerTransaction | None = None
         self.hanging_up = False
+        self._offering = False
         self._codecs: dict[int, str] = {}
         self._event_type: int | None = None
         self._session_id, self._session_version = secrets.randbits(31), 0
@@ -220,10 +221,14 @@ class Call:
         self._apply_direction()
 
     async def _renegotiate(self, direction: str) -> None:
-        for _ in range(4):
+        for _ in range(6):
             request = self.phone.in_dialog(self.dialog, "INVITE")
             self._attach_offer(request, direction)
-            answer = await self.phone.transact(request, self.dialog.destination, self)
+            self._offering = True
+            try:
+                answer = await self.phone.transact(request, self.dialog.destination, self)
+            finally:
+                self._offering = False
             if answer.status < 300:
                 self.accept_answer(answer)
                 return
@@ -342,14 +347,15 @@ class Call:
             raise LabError(f"no common codec: offered {remote.codecs}", self.transcript())
         events = remote.event_type if self.phone.telephone_event else None
         self._use(remote, codecs, events)
-        self._attach_description(response, codecs, events, sdp.MIRROR.get(remote.direction, ""))
+        direction = sdp.answer_direction(remote.direction, self.on_hold)
+        self._attach_description(response, codecs, events, direction)
 
     def _attach_description(
         self, message: SipMessage, codecs: dict[int, str], events: int | None, direction: str
     ) -> None:
         self._session_version += 1
         description = sdp.AudioDescription(
-            self.media.host, self.media.port, codecs, events, direction or "inactive"
+            self.media.host, self.media.port, codecs, events, direction
         )
         message.add("Content-Type", "application/sdp")
         message.body = sdp.format_sdp(description, self._session_id, self._session_version)
@@ -373,6 +379,10 @@ class Call:
 
     def reoffer(self, transaction: ServerTransaction) -> None:
         """A re-INVITE or UPDATE of the other side: agree, with its direction mirrored."""
+        if self._offering:  # both at once: RFC 3261 §14.2
+            glare = response_to(transaction.request, 491, self.dialog.local_tag)
+            self.phone.respond(transaction, glare, self)
+            return
         response = response_to(transaction.request, 200, self.dialog.local_tag)
         self.dialog.learn_target(transaction.request)
         response.add("Contact", self.dialog.contact)

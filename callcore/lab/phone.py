@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import ssl
 import time
@@ -74,6 +75,7 @@ class Phone:
         self.calls: list[Call] = []
         self.failures: list[BaseException] = []
         """Errors of background work (INVITE, CANCEL, refresh); ``close`` raises the first."""
+        self.registered = False
         self.deaf = False
         """Everything received is thrown away: a phone that is switched off."""
         self._bind = (host, port)
@@ -105,10 +107,12 @@ class Phone:
         self._layer = TransactionLayer(self._send, self._kind != "UDP", self._timers)
 
     async def close(self) -> None:
-        """Hang up what is open, close all sockets, end all tasks."""
+        """Hang up what is open, unregister, close all sockets, end all tasks."""
         for call in list(self._by_call_id.values()):
             if not call.ended.happened and not self.deaf and self._transport is not None:
                 await self._hang_up_quietly(call)
+        if self.registered and not self.deaf and self._transport is not None:
+            await self._unregister_quietly()
         await self.drop_socket()
         if self.failures:
             raise LabError(f"phone {self.user}: background work failed") from self.failures[0]
@@ -119,6 +123,12 @@ class Phone:
                 await call.hang_up()
         except (LabError, TimeoutError):
             call.finish("fault", 0)
+
+    async def _unregister_quietly(self) -> None:
+        """A contact left behind would get the calls of the next phone of this user."""
+        with contextlib.suppress(LabError, OSError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self.unregister()
 
     async def drop_socket(self) -> None:
         """Vanish without a word: no BYE, no unregister."""
@@ -189,6 +199,7 @@ class Phone:
         except LabTimeout as exc:
             raise RegistrationFailed(f"{self.user}: REGISTER not answered", None) from exc
         self._register_sequence = answer.cseq[0]
+        self.registered = answer.status < 300 and expires > 0
         if answer.status >= 300:
             raise RegistrationFailed(
                 f"{self.user}: REGISTER refused with {answer.status} {answer.phrase}",

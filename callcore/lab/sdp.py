@@ -12,7 +12,8 @@ PAYLOAD_TYPES = {"PCMU": 0, "PCMA": 8}
 TELEPHONE_EVENT = 101
 
 # RFC 3264 §6.1: the answer mirrors the offer.
-MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
+_MIRROR = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly"}
+_HOLDING = {"sendrecv": "sendonly", "recvonly": "inactive"}
 
 
 @dataclass(frozen=True)
@@ -84,3 +85,9 @@ def format_sdp(description: AudioDescription, session_id: int, version: int) -> 
 def answer_codecs(offer: AudioDescription, known: tuple[str, ...]) -> dict[int, str]:
     """The codecs of the offer that this side can use, in the order of the offer."""
     return {number: name for number, name in offer.codecs.items() if name in known}
+
+
+def answer_direction(offered: str, on_hold: bool) -> str:
+    """The mirrored direction; who has put the other side on hold goes on not listening."""
+    mirrored = _MIRROR.get(offered, "inactive")
+    return _HOLDING.get(mirrored, mirrored) if on_hold else mirrored

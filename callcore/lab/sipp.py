@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import string
@@ -147,8 +148,16 @@ class Sipp:
             successful=int(counters.get("SuccessfulCall") or 0),
             failed=int(counters.get("FailedCall") or 0),
             counters=counters,
-            errors=(self._text("errors.log") or self._text("screen.log"))[:2000],
+            errors=self._errors(status)[:2000],
         )
+
+    def _errors(self, status: int | None) -> str:
+        """The error log without planned time-outs; before the first call only the screen speaks."""
+        entries = re.split(r"(?=\d{4}-\d\d-\d\d\t)", self._text("errors.log"))
+        unplanned = [entry for entry in entries[1:] if "jumping to label" not in entry]
+        if unplanned or status in (None, 0, 97, 99):
+            return "\n".join(unplanned)
+        return self._text("screen.log")
 
     def _running(self) -> asyncio.subprocess.Process:
         if self._process is None:

@@ -301,6 +301,19 @@ async def test_odd_caller_names_arrive_as_they_are(lab_asterisk):
             await incoming.ended
 
 
+async def test_monstrous_caller_names_are_survived(lab_asterisk):
+    """5 kB and control characters: refused or passed on, and Asterisk still answers."""
+    fast = SipTimers(t1=0.1, t2=0.2, give_up=0.5)
+    async with caller(lab_asterisk, timers=fast) as ann:
+        for name in ('"' + "x" * 5000 + '"', '"\x01\x07\x1b[31m"', '"unclosed', "${SHELL(id)}"):
+            call = await ann.dial("680", raw_display=name)
+            try:
+                await call.ended.within(0.7)
+            except LabTimeout:
+                await call.hang_up()
+        assert (await ann.options()).status < 500
+
+
 async def test_lost_ack_and_lost_answer_are_repaired(lab_asterisk):
     """With the first ACK lost, the repeated 200 gets another; a lost 200 of ours is repeated."""
     async with phones(lab_asterisk, "601") as (bob,), caller(lab_asterisk) as ann:

@@ -31,3 +31,21 @@ def test_no_audio_is_refused():
     """A description without audio is an error, not an empty answer."""
     with pytest.raises(SipSyntaxError):
         sdp.parse_sdp(b"v=0\r\nm=video 5000 RTP/AVP 99\r\n")
+
+
+@pytest.mark.parametrize(
+    ("offered", "on_hold", "answered"),
+    [
+        ("sendrecv", False, "sendrecv"),
+        ("sendonly", False, "recvonly"),
+        ("recvonly", False, "sendonly"),
+        ("inactive", False, "inactive"),
+        ("sendrecv", True, "sendonly"),
+        ("sendonly", True, "inactive"),
+        ("recvonly", True, "sendonly"),
+        ("inactive", True, "inactive"),
+    ],
+)
+def test_directions_are_mirrored_and_hold_stays(offered, on_hold, answered):
+    """A refresh by the other side does not end a hold of ours."""
+    assert sdp.answer_direction(offered, on_hold) == answered
