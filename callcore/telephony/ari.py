@@ -142,6 +142,8 @@ class AriConnection:
                     self._answered(event)
                 elif event is not None:
                     on_event(event)
+                    if self._lost:
+                        return self._lost
             problem = self._socket.exception()
             if problem is not None:
                 reason = f"{type(problem).__name__}: {problem}".rstrip(": ")
@@ -159,7 +161,7 @@ class AriConnection:
             return
 
     def abandon(self, reason: str) -> None:
-        """Refuse everything from now on (another controller took over)."""
+        """Refuse everything and read no more (another controller took over)."""
         self._fail(reason)
 
     def _fail(self, reason: str) -> None:

@@ -74,7 +74,8 @@ class AsteriskBackend:
         self._out: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._refusals: asyncio.Queue[ChannelId] = asyncio.Queue()
+        #: Small requests of the back end itself; carried out by `_housekeeping`.
+        self._chores: asyncio.Queue[tuple[Method, str]] = asyncio.Queue()
         if ami is not None:
             ami.on_contact = self._phones.changed
             ami.on_login = self._phones.look_again
@@ -157,7 +158,7 @@ class AsteriskBackend:
             if self.ami is not None:
                 group.create_task(self._open_ami(self.ami))
                 group.create_task(self._phones.run())
-            group.create_task(self._refuse_excess())
+            group.create_task(self._housekeeping())
             await self._link.run()
             # Replaced: stay, so that `events()` goes on until it is closed.
             await asyncio.Event().wait()
@@ -194,6 +195,10 @@ class AsteriskBackend:
                 starting,
             )
         )
+        for leg in self._translator.ringing:
+            source = f"eventSource=channel:{part(leg)}"
+            uri = f"applications/{part(self._settings.app)}/subscription?{source}"
+            self._chores.put_nowait(("POST", uri))
 
     def _went_down(self, reason: str) -> None:
         self._tell((BackendDown(node=self.node, reason=reason),))
@@ -204,20 +209,23 @@ class AsteriskBackend:
             self._out.extend(told)
             self._news.set()
         if self._translator.excess:
-            for channel in self._translator.excess:
-                self._refusals.put_nowait(channel)
-            self._translator.excess.clear()
+            self._refuse_excess()
 
-    async def _refuse_excess(self) -> None:
+    def _refuse_excess(self) -> None:
         """Calls above a trunk's limit: the trunk hears "congestion", callcore nothing."""
-        while True:
-            channel = await self._refusals.get()
-            query = HANGUP_QUERY[HangupReason.CONGESTION]
+        query = HANGUP_QUERY[HangupReason.CONGESTION]
+        for channel in self._translator.excess:
             log.warning("trunk_full", node=self.node, channel=channel)
+            self._chores.put_nowait(("DELETE", f"channels/{part(channel)}?{query}"))
+        self._translator.excess.clear()
+
+    async def _housekeeping(self) -> None:
+        while True:
+            method, uri = await self._chores.get()
             try:
-                await self._delete_if_there(f"channels/{part(channel)}?{query}")
+                await self._link.connection.request(method, uri)
             except (ActionRefused, BackendUnavailable) as exc:
-                log.warning("trunk_full_not_refused", channel=channel, reason=str(exc))
+                log.debug("chore_failed", node=self.node, method=method, uri=uri, reason=str(exc))
 
     # --- channels ---------------------------------------------------------------------------
 

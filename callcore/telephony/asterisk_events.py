@@ -108,6 +108,11 @@ class Translator:
 
     # --- what callcore does -------------------------------------------------------------------
 
+    @property
+    def ringing(self) -> tuple[ChannelId, ...]:
+        """Legs that were dialled and not answered yet."""
+        return tuple(leg.id for leg in self.legs.values() if not leg.live)
+
     def full(self, endpoint: str) -> bool:
         """One more channel would be above the endpoint's limit."""
         limit = self.limits.get(endpoint, 0)
@@ -311,7 +316,8 @@ class Translator:
         `starting` have a StasisStart waiting behind the snapshot and are told by that alone.
         """
         by_id = {channel.id: channel for channel in channels}
-        mine = frozenset(ours)
+        # A leg that rings is subscribed to, not in Stasis: Asterisk may have forgotten it.
+        mine = frozenset((*ours, *self.legs))
         before = [
             event
             for known in list(self.legs)

@@ -55,7 +55,7 @@ class SimulatedBackend:
         self._closed = False
         #: Seconds of playbacks that wait behind another one.
         self._lengths: dict[PlaybackId, float] = {}
-        #: Ended and answered while there was no link.
+        #: Ended while there was no link.
         self._unseen: list[Event] = []
         self._methods: Mapping[type[act.Action], Callable[[Any], None]] = {
             act.Answer: self._answer,
@@ -104,10 +104,10 @@ class SimulatedBackend:
             self._news.set()
 
     def _happened(self, event: Event) -> None:
-        """Something at the node: told if there is a link, else only its lasting part is kept."""
+        """Something at the node: told if there is a link, else only ends are kept."""
         if self.linked:
             self._tell(event)
-        elif isinstance(event, ev.LegAnswered | ev.LegFailed | ev.HungUp):
+        elif isinstance(event, ev.LegFailed | ev.HungUp):
             self._unseen.append(event)
 
     # --- the Protocol -----------------------------------------------------------------------
@@ -222,12 +222,10 @@ class SimulatedBackend:
         self._tell(ev.BackendDown(node=self.node, reason=reason))
 
     def restore_link(self) -> None:
-        """What ended unseen is told first, then the snapshot, then who answered unseen."""
+        """What ended unseen is told first, then the snapshot."""
         self.linked = True
         unseen, self._unseen = self._unseen, []
-        answered = [e for e in unseen if isinstance(e, ev.LegAnswered)]
-        ended = [e for e in unseen if not isinstance(e, ev.LegAnswered)]
-        self._tell(*ended, self._snapshot(), *(e for e in answered if e.channel in self.channels))
+        self._tell(*unseen, self._snapshot())
 
     def restart(self) -> None:
         """The node dies and comes back empty."""
@@ -332,6 +330,10 @@ class SimulatedBackend:
     def _picked_up(self, channel: ChannelId) -> None:
         found = self.channels.get(channel)
         if found is None:
+            return
+        if not self.linked:
+            # As in Asterisk: a leg answered while its application is away has nowhere to go.
+            self._end(channel, NORMAL_CLEARING, by_peer=True)
             return
         found.up = True
         self._happened(ev.LegAnswered(channel=channel))
