@@ -15,6 +15,7 @@ from callcore.config import Settings
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.findings import Finding, error, ok, warning
 from callcore.telephony.ami import Ami, AmiSettings
+from callcore.telephony.ari import AriSettings, new_session
 from callcore.telephony.canary import canary
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -59,9 +60,9 @@ CONTEXTS = ("callcore-trunk", "callcore-phone", "callcore-resume")
 async def survey(settings: Settings) -> list[Finding]:
     """Everything that is missing, each with what to do; ends early where nobody answers."""
     asterisk = settings.asterisk
-    auth = aiohttp.BasicAuth(asterisk.ari_user, asterisk.ari_password)
+    ari = AriSettings(url=asterisk.ari_url, user=asterisk.ari_user, password=asterisk.ari_password)
     base = asterisk.ari_url.rstrip("/").removesuffix("/ari") + "/ari"
-    async with aiohttp.ClientSession(auth=auth, timeout=TIMEOUT) as session:
+    async with new_session(ari) as session:
         found, answers = await _ari(session, base, asterisk.ari_user)
         if answers:
             found += await _modules(session, base)
@@ -189,14 +190,14 @@ async def ask(
 ) -> tuple[int, Any]:
     """Status and decoded body; status 0 and the reason when nobody answers."""
     try:
-        async with session.request(method, url, json=body) as response:
+        async with session.request(method, url, json=body, timeout=TIMEOUT) as response:
             text = await response.read()
             status = response.status
     except TimeoutError:
         return 0, "no answer within 5 s"
     except aiohttp.ClientConnectorError as exc:
-        number = exc.os_error.errno
-        return 0, os.strerror(number).lower() if number else "host unknown"
+        number = exc.os_error.errno or 0
+        return 0, os.strerror(number).lower() if number > 0 else "the host name is unknown"
     except (aiohttp.ClientError, ValueError) as exc:
         return 0, f"what listens there does not speak HTTP ({type(exc).__name__})"
     try:
