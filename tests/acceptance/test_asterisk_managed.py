@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -342,3 +343,28 @@ def heard_seconds(call, seconds: float):
         return call.heard().seconds >= seconds
 
     return enough
+
+
+async def test_tls_with_a_certificate_of_its_own(paths):
+    """With a TLS port and no certificate, a phone that trusts the made one connects."""
+    sip = SipSettings(bind=HOST, udp_port=0, tcp_port=0, tls_port=25161)
+    await managed.start(paths, make_settings(sip=sip))
+    try:
+        trust = ssl.create_default_context(cafile=str(paths.keys / "callcore.crt"))
+        _, writer = await asyncio.open_connection(HOST, 25161, ssl=trust)
+        assert writer.get_extra_info("ssl_object").version() in ("TLSv1.2", "TLSv1.3")
+        # Not closed politely: Asterisk answers a close_notify with its session tickets.
+        writer.transport.abort()
+    finally:
+        await managed.stop(paths)
+
+
+async def test_two_instances_beside_each_other(asterisk, tmp_path):
+    """Another directory and address make another Asterisk; stopping it leaves the first alone."""
+    sip = SipSettings(bind="127.0.0.65", udp_port=25160, tcp_port=25160)
+    other = AsteriskPaths.under(tmp_path / "other")
+    second = await managed.start(other, make_settings(sip=sip, control_address="127.0.0.65"))
+    assert second.pid != asterisk.pid
+    assert second.ari_password != asterisk.ari_password
+    assert await managed.stop(other) is True
+    assert (await managed.status(asterisk.paths)).responding
