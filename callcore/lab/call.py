@@ -17,7 +17,7 @@ from callcore.lab.g711 import Samples
 from callcore.lab.heard import Heard
 from callcore.lab.milestone import Milestone
 from callcore.lab.rtp import Playing, RtpStream
-from callcore.lab.sip import NameAddress, SipMessage, parse_name_address, response_to
+from callcore.lab.sip import LogEntry, NameAddress, SipMessage, parse_name_address, response_to
 from callcore.lab.transactions import ClientTransaction, ServerTransaction
 
 if TYPE_CHECKING:
@@ -25,18 +25,6 @@ if TYPE_CHECKING:
 
 _SIPFRAG = re.compile(rb"SIP/2\.0 (\d{3})")
 _AUTO_ANSWER = re.compile(r"answer-after\s*=\s*0|auto[- ]?answer|alert-autoanswer", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """One SIP message of a call or phone."""
-
-    at: float
-    sent: bool
-    message: SipMessage
-
-    def __str__(self) -> str:
-        return f"{self.at:.3f} {'→' if self.sent else '←'} {self.message}"
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,18 @@ class SipMessage:
         return f"{what[:100]} [{number} {method}] call-id={self.call_id[:40]}"
 
 
+@dataclass(frozen=True)
+class LogEntry:
+    """One SIP message of a call or phone."""
+
+    at: float
+    sent: bool
+    message: SipMessage
+
+    def __str__(self) -> str:
+        return f"{self.at:.3f} {'→' if self.sent else '←'} {self.message}"
+
+
 def parse(data: bytes) -> SipMessage:
     """Read one complete message; header folding and bare LF are accepted."""
     head, separator, body = data.partition(b"\r\n\r\n")
