@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 
 from callcore.errors import (
+    BackendUnavailable,
     CallcoreError,
     ConfigError,
     ServerUnreachable,
@@ -40,7 +41,7 @@ def exit_code(error: CallcoreError) -> int:
     """0 done, 1 failed, 2 what was written or asked is wrong, 3 nobody answers."""
     if isinstance(error, ConfigError):
         return BAD_USAGE
-    return NOT_REACHABLE if isinstance(error, ServerUnreachable) else FAILED
+    return NOT_REACHABLE if isinstance(error, ServerUnreachable | BackendUnavailable) else FAILED
 
 
 def tell(value: Any, as_json: bool, text: str) -> None:
