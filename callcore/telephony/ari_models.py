@@ -42,6 +42,8 @@ class Channel(Model, frozen=True, gc=False):
 class Bridge(Model, frozen=True, gc=False):
     id: str
     bridge_type: str = ""
+    #: ``stasis`` for those made through ARI; ``basic`` for those of Dial and Queue.
+    bridge_class: str = ""
     channels: tuple[str, ...] = ()
     name: str = ""
     creator: str = ""

@@ -7,6 +7,7 @@ So the translator keeps one `Leg` per live channel and nothing else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -41,6 +42,8 @@ QUIET = "quiet-"
 
 _ENTRIES = {entry.value: entry for entry in Entry}
 _RINGING = {"RINGING", "PROGRESS"}
+#: Asterisk's own channel ids: ``1795174054.12``, behind the system's name if it has one.
+_UNIQUEID = re.compile(r"\d{9,}\.\d+$")
 
 
 class Leg(msgspec.Struct, kw_only=True, gc=False):
@@ -310,35 +313,39 @@ class Translator:
         phones: tuple[str, ...],
         starting: frozenset[ChannelId] = frozenset(),
     ) -> list[Event]:
-        """Events that bring callcore to what the snapshot shows, `BackendUp` among them.
+        """Events that bring callcore to what the snapshot shows.
 
-        Channels that ended unseen come before it, legs that answered unseen after it. Channels in
+        First `BackendUp`, then the end of each channel that ended unseen (whoever compared the
+        snapshot knows already) and the answer of each leg that answered unseen. Channels in
         `starting` have a StasisStart waiting behind the snapshot and are told by that alone.
         """
         by_id = {channel.id: channel for channel in channels}
         # A leg that rings is subscribed to, not in Stasis: Asterisk may have forgotten it.
         mine = frozenset((*ours, *self.legs))
-        before = [
+        after = [
             event
             for known in list(self.legs)
             if known not in by_id
             for event in self._end(known, 0)
         ]
-        after: list[Event] = []
         facts: list[ChannelFact] = []
         for channel in by_id.values():
             if channel.id in starting:
                 continue
-            if channel.id in mine:
+            if channel.id in mine or _looks_dialled(channel):
                 after.extend(self._adopt(channel))
             facts.append(_fact(channel, channel.id in mine))
         up = BackendUp(
             node=self.node,
             channels=tuple(facts),
-            bridges=tuple(BridgeFact(bridge=b.id, channels=b.channels) for b in bridges),
+            bridges=tuple(
+                BridgeFact(bridge=b.id, channels=b.channels)
+                for b in bridges
+                if b.bridge_class == "stasis"
+            ),
             reachable_phones=phones,
         )
-        return [*before, up, *after]
+        return [up, *after]
 
     def _adopt(self, channel: ari.Channel) -> tuple[Event, ...]:
         leg = self.legs.get(channel.id)
@@ -348,6 +355,15 @@ class Translator:
             return ()
         leg.unsure = True
         return self._answered(leg.id) if channel.state == "Up" and not leg.live else ()
+
+
+def _looks_dialled(channel: ari.Channel) -> bool:
+    """Perhaps a leg of callcore's former life: it rings, and its id was not made by Asterisk."""
+    return (
+        channel.state in ("Down", "Dialing", "Ringing")
+        and channel.name.startswith("PJSIP/")
+        and not _UNIQUEID.search(channel.id)
+    )
 
 
 def _fact(channel: ari.Channel, ours: bool) -> ChannelFact:

@@ -222,10 +222,10 @@ class SimulatedBackend:
         self._tell(ev.BackendDown(node=self.node, reason=reason))
 
     def restore_link(self) -> None:
-        """What ended unseen is told first, then the snapshot."""
+        """The snapshot first, then what ended unseen."""
         self.linked = True
         unseen, self._unseen = self._unseen, []
-        self._tell(*unseen, self._snapshot())
+        self._tell(self._snapshot(), *unseen)
 
     def restart(self) -> None:
         """The node dies and comes back empty."""

@@ -87,7 +87,7 @@ async def test_a_silent_link_is_noticed_within_three_seconds(
 async def test_what_ended_while_the_link_was_lost_is_told(
     proxied: tuple[AsteriskWorld, TcpProxy],
 ) -> None:
-    """Before the snapshot; a leg that was answered meanwhile has ended too; the rest goes on."""
+    """Behind the snapshot; a leg that was answered meanwhile has ended too; the rest goes on."""
     world, proxy = proxied
     await world.phone("p1", Peer(answer_after=0.5))
     await world.phone("p2", Peer(answer_after=3.0))
@@ -105,14 +105,32 @@ async def test_what_ended_while_the_link_was_lost_is_told(
     proxy.speak()
     up = await world.want(ev.BackendUp, timeout=10.0)
     assert sorted(f.channel for f in up.channels) == sorted([staying, ringing])
-    ended = [event.channel for event in world.seen if isinstance(event, ev.HungUp | ev.LegFailed)]
-    assert sorted(ended) == sorted([first, answered])
+    await world.want(ev.HungUp, channel=first)
+    await world.want(ev.LegFailed, channel=answered)
     # What stayed is in our hands again: it answers, can be bridged, and its end is told.
     await world.want(ev.LegAnswered, channel=ringing)
     await world.do(act.CreateBridge(call="c", bridge="again" + ringing))
     await world.do(act.Join(call="c", bridge="again" + ringing, channels=(staying, ringing)))
     await world.caller_hangs_up()
     assert (await world.want(ev.HungUp, channel=staying)).by_peer
+
+
+async def test_a_new_process_hears_of_a_leg_that_was_ringing(
+    real: AsteriskWorld, readable: Path
+) -> None:
+    """Killed while a phone rang: the next life is told how that ended."""
+    await real.phone("p1", Peer())
+    leg = await real.dial("p1")
+    await real.want(ev.LegRinging, channel=leg)
+    successor = real.new_backend(readable, real.asterisk.ari_url, ami=False)
+    events = successor.events()
+    assert isinstance(await anext(events), ev.BackendUp)
+    await real.rung["p1"][-1].reject(486)
+    async with asyncio.timeout(5):
+        failed = await anext(events)
+    assert isinstance(failed, ev.LegFailed)
+    assert (failed.channel, failed.cause) == (leg, 17)
+    await successor.close()
 
 
 async def test_a_leg_that_rings_alone_outlives_a_lost_link(
