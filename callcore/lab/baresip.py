@@ -303,6 +303,8 @@ class Baresip:
         modules += ["aufile", "sndfile", "aubridge", "uuid", "account", "menu", "ctrl_tcp"]
         if self.account.srtp:
             modules.append("srtp")
+        if Path(_module_directory(), "auresamp.so").exists():  # built in until baresip 1.0
+            modules.append("auresamp")
         speech = self._speech or self._silence()
         lines = [
             "poll_method epoll",
