@@ -23,6 +23,7 @@ from callcore.call.actions import (
     Dial,
     LookUp,
     PauseRecording,
+    RecordVoicemail,
     ResumeRecording,
     StartRecording,
     StopRecording,
@@ -30,7 +31,7 @@ from callcore.call.actions import (
     WriteEvent,
     WriteRecord,
 )
-from callcore.call.events import ActionFailed, Event, LegFailed
+from callcore.call.events import ActionFailed, Event, LegFailed, VoicemailEnded
 from callcore.call.switch import Switch
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.journal import Journal
@@ -68,6 +69,12 @@ class Services(Protocol):
         self, action: StartRecording | PauseRecording | ResumeRecording | StopRecording
     ) -> None:
         """Start, pause, resume or stop a recording."""
+
+    def message_begins(self, action: RecordVoicemail) -> None:
+        """A voicemail message is about to be recorded by the back end."""
+
+    def message_ended(self, event: VoicemailEnded) -> None:
+        """It is complete."""
 
     async def answer(self, action: LookUp | CheckPin) -> Event:
         """Find the answer to a question of the rules; never raises for a bad answer."""
@@ -125,6 +132,8 @@ class Dispatcher:
         for watch in self.watchers:
             watch(event, actions)
         self._send(actions)
+        if isinstance(event, VoicemailEnded):
+            self._services.message_ended(event)
 
     def _after_a_fault(self, event: Event | None, now: float) -> list[AnyAction]:
         """The one broad handler: our rule broke; say so, end that call, go on."""
@@ -197,6 +206,9 @@ class Dispatcher:
         match action:
             case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
                 await self._services.record(action)
+            case RecordVoicemail():
+                self._services.message_begins(action)
+                await self._backend.execute(action)
             case _:
                 await self._backend.execute(action)
 

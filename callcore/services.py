@@ -16,6 +16,7 @@ from callcore.call.actions import (
     CheckPin,
     LookUp,
     PauseRecording,
+    RecordVoicemail,
     ResumeRecording,
     StartRecording,
     StopRecording,
@@ -23,7 +24,7 @@ from callcore.call.actions import (
     WriteEvent,
     WriteRecord,
 )
-from callcore.call.events import Event, LookUpAnswered, PinChecked
+from callcore.call.events import Event, LookUpAnswered, PinChecked, VoicemailEnded
 from callcore.call.record import CallRecord
 from callcore.directory import Directory
 from callcore.store.store import Store
@@ -43,6 +44,8 @@ class Recorder(Protocol):
     async def pause(self, action: PauseRecording) -> None: ...
     async def resume(self, action: ResumeRecording) -> None: ...
     async def stop(self, action: StopRecording) -> None: ...
+    def voicemail_started(self, action: RecordVoicemail) -> None: ...
+    def voicemail_ended(self, event: VoicemailEnded) -> None: ...
 
 
 class ShellServices:
@@ -113,6 +116,12 @@ class ShellServices:
                 await self._recorder.resume(action)
             case StopRecording():
                 await self._recorder.stop(action)
+
+    def message_begins(self, action: RecordVoicemail) -> None:
+        self._recorder.voicemail_started(action)
+
+    def message_ended(self, event: VoicemailEnded) -> None:
+        self._recorder.voicemail_ended(event)
 
     # --- questions -------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from callcore.call.actions import (
 from callcore.call.model import Call, Leg, LegState, PlayFor, Playing, Role, SwitchState
 from callcore.call.record import CallEvent, Segment, SegmentKind
 from callcore.call.state import Move, advance
+from callcore.directory import RecordFrom
 from callcore.types import AgentId, CallId, ChannelId, HangupReason, PlaybackId
 
 
@@ -153,7 +154,13 @@ class Context:
     def open_bridge(self, call: Call) -> None:
         if not call.bridge:
             call.bridge = self.new_id("b")
-            self.do(CreateBridge(call=call.id, bridge=call.bridge))
+            self.do(CreateBridge(call=call.id, bridge=call.bridge, clocked=self.is_recorded(call)))
+
+    def is_recorded(self, call: Call) -> bool:
+        """The call is recorded, or will be when it is bridged."""
+        queue = self.state.directory.queues.get(call.queue)
+        wanted = queue is not None and queue.record is not RecordFrom.OFF
+        return wanted or bool(call.recording)
 
     def close_bridge(self, call: Call) -> None:
         if call.bridge:

@@ -99,7 +99,8 @@ def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:
 def _bridge_again(cx: Context, call: Call, bridges: Bridges) -> None:
     inside = bridges.get(call.bridge)
     if inside is None:
-        cx.do(CreateBridge(call=call.id, bridge=call.bridge))
+        clocked = cx.is_recorded(call)
+        cx.do(CreateBridge(call=call.id, bridge=call.bridge, clocked=clocked))
     outside = tuple(
         leg.channel
         for leg in call.legs.values()

@@ -8,6 +8,7 @@ import fcntl
 import os
 import pwd
 import signal
+import subprocess
 import time
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -201,12 +202,15 @@ async def launch(
             "--init-groups",
         ]
         command = [*drop, "--", *command]
-    shell = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", LAUNCH, "launch", str(console), *command,
-        cwd=paths.base, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+    # Not asyncio's subprocess: under uvloop the child inherits a copy of the pipe's end, and
+    # Asterisk would hold it open for ever.
+    shell = await asyncio.to_thread(
+        subprocess.run,
+        ["/bin/sh", "-c", LAUNCH, "launch", str(console), *command],
+        cwd=paths.base, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False,
         env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(paths.base), "TERM": "dumb"},
     )  # fmt: skip
-    output, _ = await shell.communicate()
+    output = shell.stdout
     if shell.returncode or not output.strip():
         raise SetupError(f"Asterisk could not be launched: {last_lines(paths)}")
     if user is not None and console.exists():

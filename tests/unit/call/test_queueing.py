@@ -42,7 +42,8 @@ def test_a_free_agent_is_rung_at_once_and_bridged() -> None:
     record = desk.record(call)
     assert (record.outcome, record.hung_up_by) == (Outcome.ANSWERED, "caller")
     assert (record.wait_seconds, record.talk_seconds) == (3, 20)
-    assert record.recording and record.agent == "ann"
+    assert record.recording
+    assert record.agent == "ann"
 
 
 def test_wrap_up_is_timed_and_ends_in_a_second_record() -> None:

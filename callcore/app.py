@@ -1,0 +1,240 @@
+"""Builds and wires every object, and starts and stops them in order; the only place that does.
+
+Start: settings and trees are checked, the journal is replayed, the store opened, Asterisk started
+or adopted; then the dispatcher runs and the API opens. Stop: the API closes, a snapshot is written,
+the store drains; Asterisk and its calls go on, and the next start takes them over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from callcore import site
+from callcore.api.metrics import Metrics
+from callcore.api.server import ApiServer
+from callcore.call.events import DirectoryChanged, Started, TreesChanged
+from callcore.config import Settings, load_settings
+from callcore.directory import Directory, without_secrets
+from callcore.directory_file import complete_secrets
+from callcore.dispatch import Clock, Dispatcher
+from callcore.errors import BackendError, ConfigError
+from callcore.ivr.tree import Tree
+from callcore.journal import Journal, Recovered, recover
+from callcore.node import Node, open_node
+from callcore.recording.recorder import Recorder
+from callcore.services import ShellServices
+from callcore.store.archive import StoreArchive
+from callcore.store.store import Store
+from callcore.switchboard import LiveSwitchboard
+from callcore.types import TreeId
+from callcore.watch import watch
+
+log = structlog.get_logger(__name__)
+
+PROVISION_RETRY_SECONDS = 2.0
+
+
+def serve(settings: Settings) -> None:
+    """Run until SIGINT or SIGTERM; raises `ConfigError` or `SetupError` before anything starts."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    app = await App.start(settings)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, app.reload_soon.set)
+    try:
+        await app.run(stop)
+    finally:
+        await app.close()
+
+
+class App:
+    """One running callcore."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        trees: dict[TreeId, Tree],
+        store: Store,
+        node: Node,
+        recovered: Recovered,
+    ) -> None:
+        self.settings = settings
+        self.trees = trees
+        self.store = store
+        self.node = node
+        self.reload_soon = asyncio.Event()
+        self._provision_due = asyncio.Event()
+        self.journal = Journal(settings.paths.var / "journal", recovered.sequence)
+        self.metrics = Metrics()
+        self.recorder = Recorder(
+            node.tap,
+            store,
+            directory=settings.paths.var / "recordings",
+            raw=node.raw,
+            voicemail=node.voicemail,
+            audio_format=settings.recording.format,
+        )
+        self.services = ShellServices(
+            store, self.recorder, lambda: self.settings.directory, self.metrics.call_ended
+        )
+        self.dispatcher = Dispatcher(
+            recovered.switch, self.journal, node.backend, self.services, Clock(recovered.now)
+        )
+        self.switchboard = LiveSwitchboard(
+            self.dispatcher, node.backend.node, lambda: self.settings, self.reload
+        )
+        self.api = ApiServer(
+            settings,
+            self.switchboard,
+            StoreArchive(store.engine, self.recorder.directory),
+            self.metrics,
+        )
+
+    # --- start -----------------------------------------------------------------------------
+
+    @classmethod
+    async def start(cls, settings: Settings) -> App:
+        var = settings.paths.var
+        var.mkdir(parents=True, exist_ok=True)
+        settings = _with_phone_secrets(settings)
+        trees = site.load_site(settings)
+        recovered = await asyncio.to_thread(recover, var / "journal")
+        store = Store(
+            settings.store.url or f"sqlite+aiosqlite:///{var / 'callcore.db'}", var / "outbox"
+        )
+        await store.open()
+        try:
+            node = await open_node(settings)
+        except BaseException:
+            await store.close()
+            raise
+        app = cls(settings, trees, store, node, recovered)
+        log.info("started", replayed=recovered.replayed, calls=len(recovered.switch.state.calls))
+        for row in recovered.rows:
+            app.services.write(row)  # type: ignore[arg-type]
+        return app
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set or a part fails."""
+        async with asyncio.TaskGroup() as tasks:
+            serving = [
+                tasks.create_task(self.dispatcher.run()),
+                tasks.create_task(self._keep_provisioned()),
+                tasks.create_task(self._watch_files()),
+                tasks.create_task(self._reload_when_asked()),
+            ]
+            await asyncio.sleep(0)  # the dispatcher's task group exists from here on
+            self._tell_what_is_configured()
+            await self.api.start()
+            await self.recorder.finalise_leftovers(self._recordings_in_progress())
+            await stop.wait()
+            log.info("stopping")
+            await self.api.close()
+            for task in serving:
+                task.cancel()
+
+    def _tell_what_is_configured(self) -> None:
+        """Give the rules the directory and trees, where they do not have these already."""
+        self.dispatcher.post(Started(prefix=_base36(int(time.time() * 10))))
+        state = self.dispatcher.switch.state
+        directory = without_secrets(self.settings.directory)
+        if state.directory != directory:
+            self.dispatcher.post(DirectoryChanged(directory=directory))
+        if {tree.id: tree.version for tree in self.trees.values()} != state.trees.current:
+            self.dispatcher.post(TreesChanged(trees=self.trees))
+        self._provision_due.set()
+
+    def _recordings_in_progress(self) -> set[str]:
+        calls = self.dispatcher.switch.state.calls.values()
+        return {call.recording for call in calls if call.recording and call.live}
+
+    # --- while running ---------------------------------------------------------------------
+
+    async def reload(self) -> None:
+        """Read callcore.toml, var/directory.json and the trees again and put them in force.
+
+        Raises `ConfigError`; the last good ones stay then.
+        """
+        settings = _with_phone_secrets(load_settings(Path(self.settings.file)))
+        trees = site.load_site(settings)
+        self.settings = settings
+        self.trees = trees
+        state = self.dispatcher.switch.state
+        directory = without_secrets(settings.directory)
+        if state.directory != directory:
+            self.dispatcher.post(DirectoryChanged(directory=directory))
+        if {tree.id: tree.version for tree in trees.values()} != state.trees.current:
+            self.dispatcher.post(TreesChanged(trees=trees))
+        self._provision_due.set()
+        log.info("reloaded", trees=len(trees), phones=len(settings.directory.phones))
+
+    async def _reload_when_asked(self) -> None:
+        while True:
+            await self.reload_soon.wait()
+            self.reload_soon.clear()
+            try:
+                await self.reload()
+            except ConfigError as exc:
+                log.error("reload_refused", reason=str(exc), in_force="the last good one")
+
+    async def _watch_files(self) -> None:
+        async for changed in watch(self._watched):
+            log.info("files_changed", files=[str(path) for path in changed])
+            self.reload_soon.set()
+
+    def _watched(self) -> list[Path]:
+        settings = self.settings
+        return [Path(settings.file), settings.directory_file, settings.paths.ivr]
+
+    async def _keep_provisioned(self) -> None:
+        """Phones and trunks are pushed whenever they changed, however long the node is away."""
+        while True:
+            await self._provision_due.wait()
+            self._provision_due.clear()
+            directory: Directory = self.settings.directory
+            try:
+                await self.node.backend.provision(directory)
+            except BackendError as exc:
+                log.warning("provisioning_failed", reason=str(exc), retry=PROVISION_RETRY_SECONDS)
+                await asyncio.sleep(PROVISION_RETRY_SECONDS)
+                self._provision_due.set()
+
+    async def close(self) -> None:
+        """Let go of everything; calls in Asterisk go on."""
+        await self.api.close()
+        with contextlib.suppress(OSError):
+            await self.dispatcher.take_snapshot()
+        await self.recorder.close()
+        await self.services.close()
+        await self.node.close()
+        await self.store.close()
+        await asyncio.to_thread(self.journal.close)
+
+
+def _with_phone_secrets(settings: Settings) -> Settings:
+    """Phones of callcore.toml without a secret get a random one, kept in var/directory.json."""
+    made = complete_secrets(
+        settings.directory_file, settings.configured, settings.configured_places
+    )
+    return load_settings(Path(settings.file)) if made else settings
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
+    return digits or "0"
