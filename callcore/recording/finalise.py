@@ -24,6 +24,9 @@ _SUFFIX: dict[Format, str] = {"flac": ".flac", "opus": ".opus"}
 _SOUNDFILE: dict[Format, tuple[str, str]] = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
 
 
+WAV_HEADER = 44
+
+
 class NothingRecorded(CallcoreError):
     """There is no sound to make a file of; the text says why."""
 
@@ -47,7 +50,10 @@ def finalise(marks_file: Path, directory: Path, audio_format: Format = "flac") -
     lines = marks.read(marks_file)
     begin = began(lines, marks_file.name)
     if begin.kind is RecordingKind.VOICEMAIL:
-        return _voicemail(begin, lines, directory, audio_format)
+        try:
+            return _voicemail(begin, lines, directory, audio_format)
+        except soundfile.LibsndfileError as exc:
+            raise OSError(f"the message cannot be read: {exc}") from exc
     parts, used = _raw_parts(lines)
     stopped_at = next((m.at for m in lines if isinstance(m, Stopped)), None)
     pieces, padded = align.lay_out(parts, stopped_at)
@@ -122,8 +128,9 @@ def _voicemail(
     if not wav.exists():
         raise NothingRecorded("no message was left")
     path = _path(directory, begin, begin.at, audio_format)
-    with soundfile.SoundFile(wav) as source:
-        if source.frames == 0:
+    with _open_message(wav) as source:
+        frames = source.frames - source.tell()
+        if frames == 0:
             raise NothingRecorded("no message was left")
         rate, channels = source.samplerate, source.channels
         blocks = source.blocks(blocksize=rate, dtype="int16", always_2d=True)
@@ -135,7 +142,7 @@ def _voicemail(
             kind=begin.kind,
             queue=begin.queue,
             started_at=begin.at,
-            seconds=round(source.frames / rate, 3),
+            seconds=round(frames / rate, 3),
             path=str(path.relative_to(directory)),
             format=audio_format,
             channels=channels,
@@ -145,6 +152,20 @@ def _voicemail(
             estimated=not any(isinstance(mark, Stopped) for mark in lines),
         )
     return Finalised(row, (wav,))
+
+
+def _open_message(wav: Path) -> soundfile.SoundFile:
+    """Asterisk writes the length into the header at the end: a killed one has left a zero."""
+    with wav.open("rb") as file:
+        header = file.read(WAV_HEADER)
+    if len(header) < WAV_HEADER:
+        raise NothingRecorded("no message was left")
+    if int.from_bytes(header[40:44], "little") > 0:
+        return soundfile.SoundFile(wav)
+    rate = int.from_bytes(header[24:28], "little") or RATE
+    sound = soundfile.SoundFile(wav, "r", rate, 1, "PCM_16", format="RAW")
+    sound.seek(WAV_HEADER // 2)
+    return sound
 
 
 def _path(directory: Path, begin: Began, at: float, audio_format: Format) -> Path:

@@ -138,12 +138,20 @@ class Recorder:
         """End it; finalising goes on behind. Harmless for one that is not in progress."""
         live = self._live.pop(action.recording, None)
         if live is None:
+            await self._stop_of_former_life(action.recording)
             return
         at = time.time()
         told = await self._stop_tap(live.channel)
         self._note(live.marks, Stopped(at=at))
         wait = SETTLE_SECONDS if told else ABANDONED_SECONDS
         self._finalise_soon(action.recording, live.marks, wait)
+
+    async def _stop_of_former_life(self, recording: RecordingId) -> None:
+        """Its call ended while callcore was away: nobody took the recording over."""
+        path = self._marks_path(recording)
+        if recording not in self._work and self._read(path):
+            await self._stop_leftover(path)
+            self._finalise_soon(recording, path, ABANDONED_SECONDS)
 
     def voicemail_started(self, action: RecordVoicemail) -> None:
         """A message is being recorded by the back end; it becomes a row when it ended."""
@@ -271,13 +279,14 @@ class Recorder:
             if live.paused is paused:
                 return
             live.paused = paused
-            at = time.time()
-            # The mark alone makes the stretch silent at the end: it comes before the request.
+            # The marks alone make the stretch silent in the end, whether the tap was told or not.
             if paused:
-                self._note(live.marks, Paused(at=at))
-            await self._tap.mute(live.channel, paused)
-            if not paused:
-                self._note(live.marks, Resumed(at=time.time()))
+                self._note(live.marks, Paused(at=time.time()))
+            try:
+                await self._tap.mute(live.channel, paused)
+            finally:
+                if not paused:
+                    self._note(live.marks, Resumed(at=time.time()))
 
     async def _stop_tap(self, channel: ChannelId) -> bool:
         """True when the file is surely not written to any more."""
@@ -332,7 +341,12 @@ class Recorder:
             return
         task = asyncio.create_task(self._finalise(path, settle), name=f"finalise-{recording}")
         self._work[recording] = task
-        task.add_done_callback(lambda _: self._work.pop(recording, None))
+        task.add_done_callback(lambda done: self._work_ended(recording, done))
+
+    def _work_ended(self, recording: RecordingId, task: asyncio.Task[None]) -> None:
+        self._work.pop(recording, None)
+        if not task.cancelled() and task.exception() is not None:
+            log.critical("finalising_died", recording=recording, exc_info=task.exception())
 
     async def _finalise(self, path: Path, settle: float) -> None:
         await self._settled(path, settle)

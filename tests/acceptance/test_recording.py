@@ -328,3 +328,28 @@ async def test_a_raw_file_that_cannot_be_made_is_a_reason(site: Site) -> None:
     assert audio.tone_intervals(heard.samples, TONES["customer"])
     await finish(site)
     await hang_up(customer, ann)
+
+
+async def test_from_the_answer_with_music_before_the_agent(site: Site) -> None:
+    """Recording from the answer: a customer who sends no packets while music plays, then the
+    agent: all in place."""
+    customer = await site.ring("customer", "customer-1")
+    await site.backend.execute(act.StartMusic(call="c", channel="customer-1"))
+    await site.recorder.start(START)
+    score = Score()
+    await score.bursts("customer", customer, 0.2, then_nothing=True)
+    await score.bursts("customer", customer, 2.5, then_nothing=True)
+    await score.at(3.2)
+    ann = await site.ring("ann", "ann-1")
+    await site.bridge("b1", "customer-1", "ann-1")
+    after = time.time() - score.begin + 0.5
+    await asyncio.gather(
+        score.bursts("ann", ann, after), score.bursts("customer", customer, after + 0.2)
+    )
+    await score.at(after + 1.0)
+    row = await finish(site)
+    left, right = site.sound(row)
+    score.check("customer", left, row)
+    spans = audio.tone_intervals(right, TONES["ann"], threshold=2000, shortest=0.06)
+    assert spans[-1][0] == pytest.approx(score.sent["ann"][0] - row.started_at, abs=ALIGNED)
+    await hang_up(customer, ann)

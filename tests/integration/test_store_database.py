@@ -15,8 +15,9 @@ from structlog.testing import capture_logs
 
 from callcore.acd.events import AgentChanged
 from callcore.call.record import CallEvent, CallRecord, Segment, SegmentKind
-from callcore.errors import ConfigError
-from callcore.store import RecordingRow, Store, tables
+from callcore.errors import BackendUnavailable, ConfigError
+from callcore.store import RecordingKind, RecordingRow, Store, queries, tables
+from callcore.store.rows import Gap
 from callcore.types import Outcome
 
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
@@ -237,3 +238,98 @@ async def test_the_migrations_make_exactly_the_tables(store: Store) -> None:
 
     async with store.engine.connect() as connection:
         assert await connection.run_sync(difference) == []
+
+
+def _arrived(number: int, seconds: float, fields: dict[str, object]) -> CallRecord:
+    queued = Segment(
+        kind=SegmentKind.QUEUE, start=seconds, end=seconds + 4, queue="sales", result="answered"
+    )
+    return CallRecord(
+        call=f"c{number:03}",
+        arrived_at=seconds,
+        outcome=Outcome.ANSWERED,
+        segments=(queued,),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+async def test_pages_are_complete_and_never_overlap(store: Store) -> None:
+    """Newest first; calls of the same instant and calls that come meanwhile do no harm."""
+    for number in range(25):
+        store.put_record(_arrived(number, 1000.0 + number // 5, {}))
+    await store.flush(10)
+    seen: list[str] = []
+    page = await queries.calls(store.engine, queries.CallFilter(), 7)
+    while True:
+        seen += [found.call for found in page.calls]
+        if page.next is None:
+            break
+        store.put_record(_arrived(900 + len(seen), 2000.0, {}))
+        await store.flush(10)
+        page = await queries.calls(store.engine, queries.CallFilter(), 7, page.next)
+    assert seen == sorted((f"c{number:03}" for number in range(25)), reverse=True)
+
+
+async def test_filters_take_what_they_say(store: Store) -> None:
+    """Time, queue, agent, outcome, part of a number; wildcards in it are only characters."""
+    store.put_record(_arrived(1, 100.0, {"queue": "sales", "caller_number": "+4930123"}))
+    store.put_record(_arrived(2, 200.0, {"queue": "support", "dialled": "5%5"}))
+    store.put_record(_arrived(3, 300.0, {"agent": "ann", "tenant": "other"}))
+    await store.flush(10)
+
+    async def found(**wanted: object) -> list[str]:
+        wanted_calls = queries.CallFilter(**wanted)  # type: ignore[arg-type]
+        return [c.call for c in (await queries.calls(store.engine, wanted_calls)).calls]
+
+    assert await found() == ["c002", "c001"]
+    assert await found(begin=150.0) == ["c002"]
+    assert await found(end=200.0) == ["c001"]
+    assert await found(queue="sales") == ["c001"]
+    assert await found(number="30123") == ["c001"]
+    assert await found(number="%") == ["c002"]
+    assert await found(outcome=Outcome.ABANDONED) == []
+    assert await found(tenant="other", agent="ann") == ["c003"]
+
+
+async def test_one_call_with_all_that_belongs_to_it(store: Store) -> None:
+    """The record comes back equal to what was put, its events in order, its recordings too."""
+    put = record(variables={"a": "1"}, caller_number="123", recording="r1")
+    store.put_record(put)
+    for sequence in (2, 1):
+        store.put_event(event(sequence))
+    gaps = (Gap(start=1.0, end=2.5),)
+    voicemail = RecordingRow(
+        recording="v1", call="c1", kind=RecordingKind.VOICEMAIL, started_at=5.0
+    )
+    store.put_recording(RecordingRow(recording="r1", call="c1", gaps=gaps, path="a.flac"))
+    store.put_recording(voicemail)
+    await store.flush(10)
+    detail = await queries.call(store.engine, "c1")
+    assert detail is not None
+    assert detail.record == put
+    assert [line.sequence for line in detail.events] == [1, 2]
+    assert [row.recording for row in detail.recordings] == ["r1", "v1"]
+    assert detail.recordings[0].gaps == gaps
+    kept = await queries.recordings(store.engine, kind=RecordingKind.VOICEMAIL)
+    assert kept == [voicemail]
+    assert await queries.call(store.engine, "nobody") is None
+
+
+async def test_queue_metrics_come_from_the_database(store: Store) -> None:
+    """More calls than one page of the report: all are counted, in their intervals."""
+    for number in range(30):
+        store.put_record(_arrived(number, 1000.0 + 60 * number, {}))
+    await store.flush(10)
+    intervals = await queries.queue_metrics(store.engine, {}, 1000.0, 2800.0)
+    assert [(i.queue, i.stats.entered, i.stats.answered) for i in intervals] == [
+        ("sales", 15, 15),
+        ("sales", 15, 15),
+    ]
+
+
+async def test_reading_while_the_database_is_away(postgres: Postgres, tmp_path: Path) -> None:
+    """A question gets one clear error, not a driver's."""
+    store = Store("postgresql://callcore@/postgres?host=/nowhere", tmp_path / "outbox")
+    with pytest.raises(BackendUnavailable, match="cannot be read"):
+        await queries.calls(store.engine, queries.CallFilter())
+    await store.close()

@@ -319,3 +319,87 @@ async def test_a_message_becomes_a_row_of_its_kind(world: World) -> None:
     assert (row.channels, row.seconds, row.call) == (1, 1.0, "c2")
     assert np.array_equal(world.sound(row)[:, 0], ramp(1.0)[:, 0])
     assert not wav.exists()
+
+
+async def test_a_message_of_a_killed_asterisk_is_not_lost(world: World) -> None:
+    """Its WAV header says zero samples; what was spoken is there all the same."""
+    world.recorder.voicemail_started(RecordVoicemail(call="c2", channel="ch2", recording="v1"))
+    wav = world.directory / "raw/v1.wav"
+    wav.parent.mkdir(exist_ok=True)
+    soundfile.write(wav, ramp(1.0)[:, 0], RATE, subtype="PCM_16")
+    content = bytearray(wav.read_bytes())
+    content[4:8] = content[40:44] = bytes(4)
+    wav.write_bytes(content)
+    assert await world.recorder.finalise_leftovers() == 1
+    await world.recorder.idle()
+    row = world.told[0]
+    assert row.estimated
+    assert np.array_equal(world.sound(row)[:, 0], ramp(1.0)[:, 0])
+
+
+async def test_an_empty_message_is_a_row_without_a_file(world: World) -> None:
+    """Nothing was said, or no file was made: the row says so."""
+    world.recorder.voicemail_started(RecordVoicemail(call="c2", channel="ch2", recording="v1"))
+    world.recorder.voicemail_ended(VoicemailEnded(channel="ch2", recording="v1", ok=False))
+    await world.recorder.idle()
+    assert world.told[0].failure == "no message was left"
+
+
+async def test_a_call_that_ended_while_callcore_was_away(world: World) -> None:
+    """The machine that came back says stop for a recording nobody took over: it is finalised."""
+    await world.recorder.start(START)
+    world.tap.write("ch1", ramp(1.0))
+    second = world.new_life()
+    assert await second.finalise_leftovers({"r1"}) == 0
+    world.tap.raws.clear()
+    await second.stop(STOP)
+    await second.idle()
+    assert [row.recording for row in world.told] == ["r1"]
+    await second.close()
+
+
+async def test_pause_while_the_link_is_down(world: World) -> None:
+    """The caller of the action learns of the failure, and the stretch is silent all the same;
+    the sound after the resume is there."""
+    await world.recorder.start(START)
+    raw = world.tap.raws["ch1"]
+    started = raw.stat().st_mtime
+    world.tap.away = True
+    with pytest.raises(BackendUnavailable):
+        await world.recorder.pause(PauseRecording(call="c1", recording="r1"))
+    await asyncio.sleep(0.05)
+    with pytest.raises(BackendUnavailable):
+        await world.recorder.resume(ResumeRecording(call="c1", recording="r1"))
+    world.tap.away = False
+    world.tap.write("ch1", ramp(1.0))
+    set_clock(raw, started, 1.0)
+    await world.recorder.stop(STOP)
+    await world.recorder.idle()
+    (gap,) = world.told[0].gaps
+    sound = world.sound(world.told[0])
+    assert not sound[round(gap.start * RATE) : round(gap.end * RATE)].any()
+    assert np.array_equal(sound[round(gap.end * RATE) :], ramp(1.0)[round(gap.end * RATE) :])
+
+
+async def test_opus_is_written_when_asked_for(world: World) -> None:
+    """The other format of the settings: an Ogg file of the same length."""
+    recorder = Recorder(
+        world.tap,
+        world.store,
+        directory=world.directory / "recordings",
+        raw=world.directory / "raw",
+        audio_format="opus",
+        on_finalised=world.told.append,
+    )
+    await recorder.start(START)
+    raw = world.tap.raws["ch1"]
+    world.tap.write("ch1", ramp(1.0))
+    set_clock(raw, raw.stat().st_ctime, 1.0)
+    await recorder.stop(STOP)
+    await recorder.idle()
+    row = world.told[0]
+    assert row.path.endswith(".opus")
+    assert soundfile.info(world.directory / "recordings" / row.path).duration == pytest.approx(
+        1.0, abs=0.05
+    )
+    await recorder.close()
