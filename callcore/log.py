@@ -22,6 +22,7 @@ SECRET = re.compile(r"secret|password|passwd|pin$|pin_|token$|authorization|digi
 LONGEST_TEXT = 1000
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LEVEL_NAMES = {"warn": "warning", "exception": "error", "fatal": "critical"}
+NOISY = ("aiohttp.access", "aiosqlite", "alembic", "asyncio", "panoramisk", "sqlalchemy.engine")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -126,5 +127,5 @@ def set_up_logging(form: str = "auto", level: str = "info", stream: BinaryIO | N
     root = logging.getLogger()
     root.handlers[:] = [ForeignHandler()]
     root.setLevel(max(LEVELS[level], logging.INFO))
-    for noisy in ("aiohttp.access", "aiosqlite", "panoramisk", "sqlalchemy.engine", "asyncio"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)

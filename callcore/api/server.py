@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 
 import msgspec
@@ -80,8 +81,9 @@ class ApiServer:
         except OSError as exc:
             await self._runner.cleanup()
             self._runner = None
+            reason = os.strerror(exc.errno).lower() if exc.errno else str(exc)
             raise SetupError(
-                f"the API cannot listen on {api.bind}:{api.port} ({exc.strerror}):"
+                f"the API cannot listen on {api.bind}:{api.port} ({reason}):"
                 " stop what listens there or set api.port in callcore.toml"
             ) from exc
         self._watching = asyncio.create_task(self._hub.run(), name="api events")

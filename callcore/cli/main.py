@@ -6,6 +6,7 @@ import importlib
 import os
 import pkgutil
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -58,13 +59,31 @@ def options(
     """Call centre beside Asterisk."""
 
 
+def the_one_error(group: BaseExceptionGroup[BaseException]) -> CallcoreError:
+    """What the server's task group died of; anything but an error of ours keeps its traceback."""
+    ours, others = group.split(CallcoreError)
+    if ours is None or others is not None:
+        raise group
+    first: BaseException = ours
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, CallcoreError)
+    return first
+
+
+def give_up(error: CallcoreError) -> NoReturn:
+    print(f"callcore: {error}", file=sys.stderr)
+    sys.exit(exit_code(error))
+
+
 def main() -> None:
     """Run the program; an error that callcore raises on purpose is one line on stderr."""
     try:
         build(sys.argv[1] if len(sys.argv) > 1 else "")(prog_name="callcore")
     except CallcoreError as exc:
-        print(f"callcore: {exc}", file=sys.stderr)
-        sys.exit(exit_code(exc))
+        give_up(exc)
+    except BaseExceptionGroup as group:
+        give_up(the_one_error(group))
     except BrokenPipeError:
         # Whoever read our output stopped (`| head`); nothing is left to say.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from callcore.cli.common import CONFIG, settings_of
+from callcore.errors import SetupError
 
 
 def command(config: Path | None = CONFIG) -> None:
@@ -17,4 +22,26 @@ def command(config: Path | None = CONFIG) -> None:
 
     from callcore.app import serve
 
-    serve(settings)
+    with only_one(settings.paths.var):
+        serve(settings)
+
+
+@contextmanager
+def only_one(var: Path) -> Iterator[None]:
+    """One server per directory: a second would take Asterisk and the journal from the first."""
+    var.mkdir(parents=True, exist_ok=True)
+    path = var / "serve.pid"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with os.fdopen(handle, "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            pid = file.read().strip() or "?"
+            raise SetupError(
+                f"another callcore (pid {pid}) serves from {var}: stop it first"
+            ) from exc
+        file.seek(0)
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
