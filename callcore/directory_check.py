@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from callcore.directory import CODECS, Directory, Outbound, Queue, Route
 from callcore.errors import ConfigError
@@ -110,14 +110,14 @@ def _check_queue(queue: Queue, directory: Directory, places: Places) -> None:
         raise fault(place, f"{key}.strategy = {queue.strategy!r}: expected one of {expected}")
     if queue.ring_seconds <= 0:
         raise fault(place, f"{key}.ring_seconds = {queue.ring_seconds}: expected more than 0")
-    seen: list[str] = []
+    seen: dict[str, bool] = {}
     for member in queue.members:
         _known(member.agent, directory.agents, "agent", key, "members", places)
         if member.agent in seen:
             raise fault(place, f"{key}.members: agent {member.agent!r} is listed twice")
         if member.penalty < 0:
             raise fault(place, f"{key}.members: {member.agent}: expected a penalty of 0 or more")
-        seen.append(member.agent)
+        seen[member.agent] = True
 
 
 def _check_route(route: Route, key: str, directory: Directory, places: Places) -> None:
@@ -167,11 +167,11 @@ def check_trees(directory: Directory, trees: Collection[str], places: Places) ->
 
 
 def _known(
-    name: str, names: Iterable[str], kind: str, key: str, field: str, places: Places
+    name: str, names: Collection[str], kind: str, key: str, field: str, places: Places
 ) -> None:
-    known = list(names)
-    if name in known:
+    if name in names:
         return
+    known = list(names)
     listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "") if known else "none yet"
     message = f"{key}.{field} = {name[:80]!r}: expected the id of a known {kind} ({listed})"
     raise fault(places.get(key, ""), message)

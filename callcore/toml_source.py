@@ -86,10 +86,16 @@ def locate_keys(text: str) -> dict[KeyPath, int]:
         parsed = _parse_statement(lines[start:index])
         while parsed is None and index < len(lines):
             index += 1
-            parsed = _parse_statement(lines[start:index])
+            if _may_end(lines[index - 1]):
+                parsed = _parse_statement(lines[start:index])
         for path in _key_paths(parsed or {}):
             found.setdefault(table + path, start + 1)
     return found
+
+
+def _may_end(line: str) -> bool:
+    """A statement of several lines can end here; keeps long lists from being parsed per line."""
+    return "#" in line or line.rstrip().endswith(("]", "}", '"', "'"))
 
 
 def _parse_statement(lines: list[str]) -> dict[str, Any] | None:

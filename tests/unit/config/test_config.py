@@ -1,8 +1,13 @@
 """callcore/config.py: defaults, environment, and one clear error for each thing that is wrong."""
 
+import contextlib
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from callcore.config import find_settings_file, load_settings
 from callcore.directory import Member
@@ -25,7 +30,8 @@ def test_the_shipped_file_is_valid():
     """callcore.toml at the root loads, with its two queues."""
     settings = load_settings(ROOT / "callcore.toml", {})
     assert list(settings.configured.queues) == ["sales", "support"]
-    assert settings.configured_places["phones.desk1"].endswith("callcore.toml:71")
+    file, line = settings.configured_places["phones.desk1"].rsplit(":", 1)
+    assert Path(file).read_text().splitlines()[int(line) - 1] == "[phones.desk1]"
 
 
 def test_no_file_means_defaults(tmp_path):
@@ -190,3 +196,30 @@ def test_password_file_is_read(load, tmp_path):
     (tmp_path / "ari").write_text("pw\n")
     settings = load('[asterisk]\nari_password_file = "ari"\n')
     assert settings.asterisk.ari_password == "pw"
+
+
+FRAGMENTS = st.sampled_from(
+    ["[api]", "[phones.p]", "[[routes]]", "port = ", "1", "pattern", " = ", '"1X."', "\n", "\n",
+     "[queues.q]", "members", "[", "]", "{", "}", ",", "'", '"', '"""', "#", "nan", "-1", "a.b",
+     "\x00", "é", "=", "true", "2026-01-01", "[[queues.q]]", "feature_codes", "agents"]
+)  # fmt: skip
+
+
+@given(st.lists(FRAGMENTS, max_size=12).map("".join))
+def test_whatever_is_written_is_settings_or_one_error(text):
+    """No text of a file leads to anything but settings or a ConfigError."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "callcore.toml"
+        file.write_text(text, "utf-8")
+        with contextlib.suppress(ConfigError):
+            load_settings(file, {})
+
+
+def test_a_big_site_loads_quickly(load):
+    """2,000 agents in one queue, a member a line: well under the second between two looks."""
+    agents = "".join(f"[agents.a{n}]\n" for n in range(2000))
+    members = "".join(f'  {{ agent = "a{n}", penalty = 1 }},\n' for n in range(2000))
+    start = time.process_time()
+    settings = load(f"{agents}[queues.q]\nmembers = [\n{members}]\n")
+    assert time.process_time() - start < 1.0
+    assert len(settings.directory.queues["q"].members) == 2000
