@@ -21,7 +21,7 @@ from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
 from callcore.call.events import DirectoryChanged, Started, TreesChanged
 from callcore.config import Settings, load_settings
-from callcore.directory import Directory, without_secrets
+from callcore.directory import without_secrets
 from callcore.directory_file import complete_secrets
 from callcore.dispatch import Clock, Dispatcher
 from callcore.errors import BackendError, ConfigError
@@ -38,7 +38,7 @@ from callcore.watch import watch
 
 log = structlog.get_logger(__name__)
 
-PROVISION_RETRY_SECONDS = 2.0
+PROVISION_RETRY_SECONDS = 0.25
 
 
 def serve(settings: Settings) -> None:
@@ -77,6 +77,7 @@ class App:
         self.node = node
         self.reload_soon = asyncio.Event()
         self._provision_due = asyncio.Event()
+        self._not_provisioned = "phones and trunks are not known to Asterisk yet"
         self.journal = Journal(settings.paths.var / "journal", recovered.sequence)
         self.metrics = Metrics()
         self.recorder = Recorder(
@@ -94,7 +95,11 @@ class App:
             recovered.switch, self.journal, node.backend, self.services, Clock(recovered.now)
         )
         self.switchboard = LiveSwitchboard(
-            self.dispatcher, node.backend.node, lambda: self.settings, self.reload
+            self.dispatcher,
+            node.backend.node,
+            settings=lambda: self.settings,
+            reload=self.reload,
+            not_ready=self._not_ready,
         )
         self.api = ApiServer(
             settings,
@@ -204,13 +209,20 @@ class App:
         while True:
             await self._provision_due.wait()
             self._provision_due.clear()
-            directory: Directory = self.settings.directory
             try:
-                await self.node.backend.provision(directory)
+                await self.node.backend.provision(self.settings.directory)
             except BackendError as exc:
-                log.warning("provisioning_failed", reason=str(exc), retry=PROVISION_RETRY_SECONDS)
+                if self._not_provisioned != str(exc):
+                    self._not_provisioned = str(exc)
+                    log.warning("provisioning_failed", reason=str(exc))
                 await asyncio.sleep(PROVISION_RETRY_SECONDS)
                 self._provision_due.set()
+            else:
+                self._not_provisioned = ""
+
+    def _not_ready(self) -> str:
+        """Why phones and trunks cannot use the node yet; empty: they can."""
+        return self._not_provisioned
 
     async def close(self) -> None:
         """Let go of everything; calls in Asterisk go on."""

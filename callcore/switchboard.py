@@ -26,10 +26,12 @@ class LiveSwitchboard:
         node: str,
         settings: Callable[[], Settings],
         reload: Callable[[], Awaitable[None]],
+        not_ready: Callable[[], str],
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
         self._reload = reload
+        self._not_ready = not_ready
         self._version = 0
         self._node = NodeView(id=node, up=False, reason="not connected yet")
         dispatcher.watchers.append(self._something_happened)
@@ -59,7 +61,9 @@ class LiveSwitchboard:
         await self._reload()
 
     def ready(self) -> str:
-        return "" if self._node.up else f"{self._node.id}: {self._node.reason or 'not connected'}"
+        if not self._node.up:
+            return f"{self._node.id}: {self._node.reason or 'not connected'}"
+        return self._not_ready()
 
     async def submit(self, event: Event) -> None:
         self._refuse_what_cannot_be(event)
