@@ -400,6 +400,7 @@ class AsteriskBackend:
 
     async def _create_bridge(self, action: act.CreateBridge) -> None:
         # video_sfu keeps the clocked mixer (softmix) for two parties too: see recording/tap.py.
+        # An ordinary bridge passes RTP on without looking: keys pressed in it are not told.
         kind = "mixing,video_sfu" if action.clocked else "mixing"
         await self._post("bridges", {"bridgeId": action.bridge, "type": kind})
 

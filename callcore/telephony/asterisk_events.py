@@ -42,6 +42,7 @@ QUIET = "quiet-"
 
 _ENTRIES = {entry.value: entry for entry in Entry}
 _RINGING = {"RINGING", "PROGRESS"}
+_QUOTED_PAIR = re.compile(r"\\(.)")
 #: Asterisk's own channel ids: ``1795174054.12``, behind the system's name if it has one.
 _UNIQUEID = re.compile(r"\d{9,}\.\d+$")
 
@@ -190,7 +191,7 @@ class Translator:
                 entry=entry,
                 endpoint=endpoint,
                 caller_number=printable(channel.caller.number),
-                caller_name=printable(channel.caller.name),
+                caller_name=printable(_unescaped(channel.caller.name)),
                 dialled=printable(extra.get("dialled") or channel.dialplan.exten),
                 arrived_at=_seconds(extra.get("arrived", "")),
                 answered=channel.state == "Up",
@@ -389,6 +390,11 @@ def printable(value: str, limit: int = 80) -> str:
     if value.isascii() and value.isprintable() and len(value) <= limit:
         return value
     return "".join(c for c in value[: limit * 4] if c.isprintable())[:limit]
+
+
+def _unescaped(name: str) -> str:
+    """Asterisk passes the display name on with the quoting of RFC 3261, 25.1."""
+    return _QUOTED_PAIR.sub(r"\1", name) if "\\" in name else name
 
 
 def _named(args: tuple[str, ...]) -> dict[str, str]:
