@@ -48,7 +48,7 @@ class CallEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, str | int | float | bool | None] = {}
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The row of a call. Times are seconds since the epoch, None: never happened."""
 
     call: CallId

@@ -23,7 +23,7 @@ class Gap(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = "paused"
 
 
-class RecordingRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RecordingRow(msgspec.Struct, frozen=True, kw_only=True):
     """One finalised recording. `path` is relative to the recordings' directory, `started_at` is
     the clock time of the first sample."""
 
