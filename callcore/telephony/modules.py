@@ -44,7 +44,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "applications": (
         "app_mixmonitor", "app_queue", "app_chanspy", "app_playback", "app_dial", "app_echo",
         "app_verbose", "app_stack", "app_senddtmf", "app_playtones", "app_milliwatt",
-        "res_musiconhold", "pbx_config",
+        "res_musiconhold", "pbx_config", "res_manager_devicestate",
     ),
     "functions": (
         "func_callerid", "func_channel", "func_global", "func_hangupcause", "func_jitterbuffer",

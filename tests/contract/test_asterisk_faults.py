@@ -245,3 +245,13 @@ async def test_asterisk_restarts(asterisk: managed.ManagedAsterisk, readable: Pa
         await world.want(ev.LegAnswered, channel=leg)
     finally:
         await world.close()
+
+
+async def test_calls_work_where_the_websocket_takes_no_requests(real: AsteriskWorld) -> None:
+    """An Asterisk before 22.10: everything goes over HTTP."""
+    real.asterisk_backend._link.connection.rest_over_socket = False
+    channel, leg, bridge = await real.talking()
+    for gone in (channel, leg):
+        await real.do(act.Hangup(call="c", channel=gone))
+        await real.want(ev.HungUp, channel=gone)
+    await real.do(act.DestroyBridge(call="c", bridge=bridge))
