@@ -158,7 +158,8 @@ class Route(
     """Which tree or queue answers a dialled number.
 
     `pattern` is Asterisk's: digits, ``X`` 0–9, ``Z`` 1–9, ``N`` 2–9, ``[1-5]``, ``.`` one or more,
-    ``!`` zero or more. The longest fixed prefix wins; then the more specific class; then file order.
+    ``!`` zero or more. The longest fixed prefix wins, then the more specific class, then file
+    order.
     """
 
     pattern: str

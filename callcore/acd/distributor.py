@@ -32,6 +32,7 @@ from callcore.acd.queue import Seat
 from callcore.acd.reconfigure import reconfigure, refusal
 from callcore.acd.routing import SHORTEST_REST, Router
 from callcore.acd.skills import needs_of
+from callcore.acd.stats import Stats
 from callcore.acd.views import (
     AgentView,
     QueueView,
@@ -67,6 +68,7 @@ class Distributor:
             ev.ContactAssigned: self._contact_assigned,
             ev.HoldChanged: self._hold_changed,
             ev.ContactReleased: self._contact_released,
+            ev.DayBegan: self._day_began,
         }
 
     # --- the door -----------------------------------------------------------------------------
@@ -174,6 +176,12 @@ class Distributor:
             self._router.settle(self._router.overflow(contact, OverflowReason.MAX_WAIT))
 
     # --- configuration and agents -------------------------------------------------------------
+
+    def _day_began(self, event: ev.DayBegan) -> None:
+        """Those who wait are carried over: they enter the new day."""
+        stats = self.floor.state.stats = Stats()
+        for contact in self.floor.contacts.values():
+            stats.queue(contact.queue).entered += 1
 
     def _configured(self, event: ev.Configured) -> None:
         code = refusal(event)

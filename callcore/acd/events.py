@@ -127,6 +127,10 @@ class ContactReleased(AcdEvent, frozen=True, kw_only=True):
     agent: AgentId
 
 
+class DayBegan(AcdEvent, frozen=True, kw_only=True):
+    """Midnight at the site: the counters of the day start again; what is under way goes on."""
+
+
 AnyAcdEvent = (
     Configured
     | LoggedIn
@@ -142,6 +146,7 @@ AnyAcdEvent = (
     | ContactAssigned
     | HoldChanged
     | ContactReleased
+    | DayBegan
 )
 
 

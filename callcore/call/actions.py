@@ -181,6 +181,10 @@ class LookUp(Action, frozen=True, kw_only=True):
     query: dict[str, str] = {}
     timeout: float = 2.0
 
+    def __repr__(self) -> str:
+        """Without the query, which may hold what the caller typed."""
+        return f"LookUp(call={self.call!r}, url={self.url!r})"
+
 
 class CheckPin(Action, frozen=True, kw_only=True):
     """Verify a PIN away from the loop; `PinChecked` follows. The shell knows the hashes."""

@@ -215,6 +215,10 @@ class TreesChanged(Event, frozen=True, kw_only=True):
     trees: dict[TreeId, Tree]
 
 
+class DayBegan(Event, frozen=True, kw_only=True):
+    """Midnight at the site: counters of the day start again."""
+
+
 class LookUpAnswered(Event, frozen=True, kw_only=True):
     """An HTTP look-up returned (`values` by name) or failed (`error`)."""
 
@@ -306,6 +310,7 @@ AnyEvent = (
     | Started
     | DirectoryChanged
     | TreesChanged
+    | DayBegan
     | LookUpAnswered
     | PinChecked
     | AgentLogin

@@ -347,6 +347,7 @@ _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     events.Started: _started,
     events.DirectoryChanged: _directory_changed,
     events.TreesChanged: _trees_changed,
+    events.DayBegan: lambda cx, e: cx.tell(acd.DayBegan()),
     events.LookUpAnswered: _look_up_answered,
     events.PinChecked: _pin_checked,
     events.AgentLogin: lambda cx, e: sessions.login(cx, e.agent, e.phone, e.ready),

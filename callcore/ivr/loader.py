@@ -112,7 +112,7 @@ def _plain(reader: Reader, text: str) -> bool:
     """Whether the file is free of tags, anchors, aliases and deep nesting."""
     depth, before = 0, len(reader.errors)
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             reader.fail(line, 'expected no YAML anchors (&) and aliases (*); quote a "*" key')
         if getattr(event, "tag", None) not in (None, "!"):

@@ -253,8 +253,8 @@ class Reader:
             self.fail(node, f"{name}: expected the key {field.name!r}")
         if len(self.errors) > before:
             return BAD
-        value = cls(**values)
-        for key, problem in value.problems() if hasattr(value, "problems") else ():
+        built = cls(**values)
+        for key, problem in built.problems() if hasattr(built, "problems") else ():
             line = lines.get(key, node.start_mark.line + 1)
             self.fail(line, f"{name}.{key}: {problem}" if key else f"{name}: {problem}")
-        return value
+        return built

@@ -235,7 +235,7 @@ class LabSite:
         """Ask until it holds, for a bounded time."""
         try:
             async with asyncio.timeout(seconds * PATIENCE):
-                while not await holds():
+                while not await holds():  # noqa: ASYNC110 - asked over HTTP, there is no event
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise LabTimeout(f"not within {seconds} s: {what}\n{self.log_tail()}") from None

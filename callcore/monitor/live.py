@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from callcore.acd.agent import Status
+import msgspec
+
+from callcore.acd import views as acd
+from callcore.acd.agent import State
 from callcore.acd.distributor import Distributor
-from callcore.acd.stats import QueueStats, ServiceLevel
+from callcore.acd.stats import ServiceLevel
 from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.transfer import count_channels
 from callcore.directory import Agent, Queue
@@ -17,7 +20,6 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
-from callcore.types import AgentId, CallId, QueueId
 
 
 def live_snapshot(
@@ -25,18 +27,22 @@ def live_snapshot(
 ) -> Snapshot:
     """Everything there is to see, in the order of configuration or arrival."""
     directory = state.directory
-    positions = _positions(distributor)
+    waiting = {place.contact: place for place in distributor.waiting(now)}
     at_phone = {session.phone: session.agent for session in state.sessions.values()}
-    serving = _queues_by_agent(directory.queues)
+    queues = {queue.queue: queue for queue in distributor.queues(now)}
+    agents = {agent.agent: agent for agent in distributor.agents(now)}
     return Snapshot(
         at=now,
-        queues=tuple(_queue(queue, distributor) for queue in directory.queues.values()),
+        queues=tuple(
+            _queue(queue, queues.get(queue.id), now) for queue in directory.queues.values()
+        ),
         agents=tuple(
-            _agent(agent, state, distributor, serving.get(agent.id, ()))
-            for agent in directory.agents.values()
+            _agent(agent, agents.get(agent.id), state) for agent in directory.agents.values()
         ),
         calls=tuple(
-            _call(call, positions.get(call.id, 0)) for call in state.calls.values() if call.live
+            _call(call, waiting[call.id].position if call.id in waiting else 0)
+            for call in state.calls.values()
+            if call.live
         ),
         phones=tuple(
             PhoneView(
@@ -54,70 +60,49 @@ def live_snapshot(
     )
 
 
-def _positions(distributor: Distributor) -> dict[CallId, int]:
-    """Place in the queue, from 1, of every waiting contact."""
-    return {
-        contact.id: place
-        for queue in distributor.floor.queues
-        for place, contact in enumerate(distributor.floor.contacts_of(queue), start=1)
-    }
-
-
-def _queues_by_agent(queues: dict[QueueId, Queue]) -> dict[AgentId, tuple[QueueId, ...]]:
-    serving: dict[AgentId, tuple[QueueId, ...]] = {}
-    for queue in queues.values():
-        for member in queue.members:
-            serving[member.agent] = (*serving.get(member.agent, ()), queue.id)
-    return serving
-
-
-def _queue(queue: Queue, distributor: Distributor) -> QueueView:
-    floor = distributor.floor
-    stats = floor.state.stats.queues.get(queue.id) or QueueStats()
-    waiting = floor.contacts_of(queue.id) if queue.id in floor.queues else []
-    states: dict[str, int] = {}
-    for member in queue.members:
-        seat = floor.seats.get(member.agent)
-        if seat is not None and seat.agent.status is not Status.LOGGED_OUT:
-            state = seat.agent.observed().value
-            states[state] = states.get(state, 0) + 1
-    return QueueView(
+def _queue(queue: Queue, live: acd.QueueView | None, now: float) -> QueueView:
+    view = QueueView(
         id=queue.id,
         name=queue.name,
         strategy=queue.strategy,
-        waiting=len(waiting),
-        waiting_since=min((contact.since for contact in waiting), default=None),
-        agents=states,
         members=tuple(member.agent for member in queue.members),
-        offered_today=stats.entered,
-        answered_today=stats.answered,
-        abandoned_today=stats.abandoned,
-        short_abandoned_today=stats.short_abandoned,
-        overflowed_today=stats.overflowed,
-        service_level=stats.service_level(ServiceLevel.ABANDONS_NEGATIVE),
-        average_wait=stats.average_speed_of_answer,
+    )
+    if live is None:
+        return view
+    return msgspec.structs.replace(
+        view,
+        waiting=live.waiting,
+        waiting_since=now - live.longest_wait if live.waiting else None,
+        agents={
+            state.value: count
+            for state, count in live.members.items()
+            if state is not State.LOGGED_OUT
+        },
+        offered_today=live.stats.entered,
+        answered_today=live.stats.answered,
+        abandoned_today=live.stats.abandoned,
+        short_abandoned_today=live.stats.short_abandoned,
+        overflowed_today=live.stats.overflowed,
+        service_level=live.service_level.get(ServiceLevel.ABANDONS_NEGATIVE),
+        average_wait=live.average_speed_of_answer,
     )
 
 
-def _agent(
-    agent: Agent, state: SwitchState, distributor: Distributor, queues: tuple[QueueId, ...]
-) -> AgentView:
-    seat = distributor.floor.seats.get(agent.id)
+def _agent(agent: Agent, live: acd.AgentView | None, state: SwitchState) -> AgentView:
+    view = AgentView(id=agent.id, name=agent.name)
+    if live is None:
+        return view
     session = state.sessions.get(agent.id)
-    if seat is None:
-        return AgentView(id=agent.id, name=agent.name, queues=queues)
-    live = seat.agent
-    return AgentView(
-        id=agent.id,
-        name=agent.name,
-        state=live.observed().value,
+    return msgspec.structs.replace(
+        view,
+        state=live.state.value,
         reason=live.pause_reason,
         phone=session.phone if session is not None else "",
         since=live.since or None,
-        until=live.deadline,
+        until=live.until,
         contact=live.contact,
         queue=live.queue,
-        queues=queues,
+        queues=live.queues,
     )
 
 
