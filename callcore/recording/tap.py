@@ -5,16 +5,27 @@ How the file stays aligned to the clock (measured on Asterisk 22.10.1, 2 cores, 
 - MixMonitor writes nothing while neither side sends packets, and its file grows in stdio blocks of
   32 KiB (1.02 s of stereo): in an ordinary bridge a mutual pause of 3.7 s moved everything behind
   it by 3.7 s, and the blocks do not tell where in a second the pause was. 11.1 s gave 6.7 s.
-- Snoop channels are no better: their audiohook hands over nothing when nothing arrived.
 - A bridge that mixes by a clock (type ``mixing,video_sfu`` keeps Asterisk's softmix technology also
   for two parties) writes a frame to each party every 20 ms, and with it MixMonitor: the same call
-  gave 11.12 s, every tone within 22 ms of its place on the clock, both channels, no re-INVITE.
-- Cost per call, 30 calls: ordinary bridge 0.26 % of a core, with MixMonitor 0.51 %; clocked bridge
-  with MixMonitor 0.75 %. So only calls that may be recorded get the clocked bridge
-  (`CreateBridge.clocked`); 0.25 % of a core is what correctness costs.
+  gave 11.12 s, every tone within 22 ms of its place on the clock, both channels, no re-INVITE; 25
+  calls of 30 s, half of it without packets, ended 4 ms before to 24 ms behind the clock.
+- Two snoop channels (in, out), each recorded by ARI, fill pauses with silence by a timer: tones
+  within 14 ms, in an ordinary bridge.
+- Asterisk's cost per call, 25–30 calls: ordinary bridge 0.26 % of a core; with MixMonitor 0.48–0.51;
+  with two recorded snoops 0.56; clocked bridge with MixMonitor 0.75–0.78.
+
+Chosen: the clocked bridge, for calls that may be recorded only (`CreateBridge.clocked`). It needs
+one file and two AMI requests, and goes on by itself when callcore dies. Snoops are 0.2 % of a core
+cheaper and leave the talk alone, but are two more channels in callcore's application for each
+call: six requests and some ten events, to be told from callers at every recovery. They would be
+another `Tap`, writing two files.
+
+The price in sound: a packet later than the mixer's tick leaves 20 ms of silence once, after which
+the mixer holds one packet more. A bridge of two has no such buffer; every conference has it.
 
 Outside a clocked bridge (recording from the answer, a caller alone in the IVR) the times at which
-blocks were written are noted, and `align.py` pads to the second.
+blocks were written are noted, and `align.py` pads to the second; music on hold runs by a clock of
+its own, so a caller in the queue is aligned as well.
 """
 
 from __future__ import annotations

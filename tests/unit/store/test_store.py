@@ -48,10 +48,10 @@ async def test_putting_costs_no_more_than_an_append(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     await store.open()
     events = [event(n) for n in range(2000)]
-    started = time.perf_counter()
+    started = time.thread_time()
     for each in events:
         store.put_event(each)
-    per_put = (time.perf_counter() - started) / len(events)
+    per_put = (time.thread_time() - started) / len(events)
     assert per_put < 5e-6
     assert await store.flush(10)
     await store.close()
