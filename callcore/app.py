@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -19,12 +20,12 @@ import uvloop
 from callcore import site
 from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
-from callcore.call.events import DirectoryChanged, Started, TreesChanged
+from callcore.call.events import DayBegan, DirectoryChanged, Started, TreesChanged
 from callcore.config import Settings, load_settings
 from callcore.directory import without_secrets
 from callcore.directory_file import complete_secrets
 from callcore.dispatch import Clock, Dispatcher
-from callcore.errors import BackendError, ConfigError
+from callcore.errors import ActionRefused, BackendError, ConfigError
 from callcore.ivr.tree import Tree
 from callcore.journal import Journal, Recovered, recover
 from callcore.node import Node, open_node
@@ -39,6 +40,8 @@ from callcore.watch import watch
 log = structlog.get_logger(__name__)
 
 PROVISION_RETRY_SECONDS = 0.25
+#: How soon a login or logout shows in the queue Asterisk falls back to.
+FALLBACK_SECONDS = 2.0
 
 
 def serve(settings: Settings) -> None:
@@ -77,6 +80,7 @@ class App:
         self.node = node
         self.reload_soon = asyncio.Event()
         self._provision_due = asyncio.Event()
+        self._speech_due = asyncio.Event()
         self._not_provisioned = "phones and trunks are not known to Asterisk yet"
         self.journal = Journal(settings.paths.var / "journal", recovered.sequence)
         self.metrics = Metrics()
@@ -140,6 +144,9 @@ class App:
                 tasks.create_task(self._keep_provisioned()),
                 tasks.create_task(self._watch_files()),
                 tasks.create_task(self._reload_when_asked()),
+                tasks.create_task(self._tell_midnight()),
+                tasks.create_task(self._prepare_speech()),
+                tasks.create_task(self._keep_fallback()),
             ]
             await asyncio.sleep(0)  # the dispatcher's task group exists from here on
             self._tell_what_is_configured()
@@ -174,7 +181,7 @@ class App:
         Raises `ConfigError`; the last good ones stay then.
         """
         settings = _with_phone_secrets(load_settings(Path(self.settings.file)))
-        trees = site.load_site(settings)
+        trees = await asyncio.to_thread(site.load_site, settings)
         self.settings = settings
         self.trees = trees
         state = self.dispatcher.switch.state
@@ -184,6 +191,7 @@ class App:
         if {tree.id: tree.version for tree in trees.values()} != state.trees.current:
             self.dispatcher.post(TreesChanged(trees=trees))
         self._provision_due.set()
+        self._speech_due.set()
         log.info("reloaded", trees=len(trees), phones=len(settings.directory.phones))
 
     async def _reload_when_asked(self) -> None:
@@ -219,6 +227,38 @@ class App:
                 self._provision_due.set()
             else:
                 self._not_provisioned = ""
+
+    async def _tell_midnight(self) -> None:
+        while True:
+            now = datetime.now().astimezone()
+            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            await asyncio.sleep((midnight - now).total_seconds() + 0.001)
+            self.dispatcher.post(DayBegan())
+
+    async def _prepare_speech(self) -> None:
+        """Have fixed texts spoken before a caller waits for them."""
+        while True:
+            self._speech_due.clear()
+            for media in site.fixed_texts(self.trees, self.settings):
+                try:
+                    await self.node.prompts.resolve(media)
+                except ActionRefused as exc:
+                    log.warning("text_not_spoken", media=media[:80], reason=str(exc))
+            await self._speech_due.wait()
+
+    async def _keep_fallback(self) -> None:
+        """The fallback queue rings the phones where agents sit now."""
+        state = self.dispatcher.switch.state
+        rendered: tuple[str, ...] | None = None
+        while True:
+            phones = tuple(sorted(session.phone for session in state.sessions.values()))
+            if phones != rendered and not self._not_provisioned:
+                try:
+                    await self.node.set_fallback(phones)
+                    rendered = phones
+                except BackendError as exc:
+                    log.warning("fallback_not_rendered", reason=str(exc))
+            await asyncio.sleep(FALLBACK_SECONDS)
 
     def _not_ready(self) -> str:
         """Why phones and trunks cannot use the node yet; empty: they can."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -18,6 +20,7 @@ from callcore.telephony.backend import Backend
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner, PushProvisioner
+from callcore.types import PhoneId
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +32,9 @@ class Node:
     backend: Backend
     ami: Ami
     tap: Tap
+    prompts: PromptLibrary
+    #: Tells the node which phones its fallback queue rings.
+    set_fallback: Callable[[tuple[PhoneId, ...]], Awaitable[None]]
     #: Where the node writes recordings in progress, and voicemail messages.
     raw: Path
     voicemail: Path
@@ -54,53 +60,84 @@ async def _managed(settings: Settings) -> Node:
     for warning in asterisk.warnings:
         log.warning("asterisk_warning", text=warning)
     log.info("asterisk_running", pid=asterisk.pid, adopted=asterisk.adopted)
-    ami = Ami(
+    reach = _Reach(
+        asterisk.ari_url,
+        asterisk.ari_user,
+        asterisk.ari_password,
         AmiSettings(
             host=asterisk.ami_host,
             port=asterisk.ami_port,
             user=asterisk.ami_user,
             password=asterisk.ami_password,
-        )
-    )
-    backend = AsteriskBackend(
-        AriSettings(
-            url=asterisk.ari_url,
-            user=asterisk.ari_user,
-            password=asterisk.ari_password,
-            app=settings.asterisk.app,
         ),
-        _prompts(settings),
-        node=settings.asterisk.node,
-        ami=ami,
-        provisioner=FileProvisioner(paths.etc, ami),
     )
-    return Node(backend, ami, MixMonitorTap(ami), paths.monitor, paths.spool / "recording")
+    prompts = _prompts(settings)
+    backend, ami = _backend(settings, reach, prompts)
+    provisioner = FileProvisioner(paths.etc, ami)
+    backend.provisioner = provisioner
+    return Node(
+        backend=backend,
+        ami=ami,
+        tap=MixMonitorTap(ami),
+        prompts=prompts,
+        set_fallback=provisioner.set_fallback,
+        raw=paths.monitor,
+        voicemail=paths.spool / "recording",
+    )
 
 
 def _existing(settings: Settings) -> Node:
     asterisk = settings.asterisk
-    ami = Ami(
+    reach = _Reach(
+        asterisk.ari_url,
+        asterisk.ari_user,
+        asterisk.ari_password,
         AmiSettings(
             host=asterisk.ami_host,
             port=asterisk.ami_port,
             user=asterisk.ami_user,
             password=asterisk.ami_password,
-        )
-    )
-    backend = AsteriskBackend(
-        AriSettings(
-            url=asterisk.ari_url,
-            user=asterisk.ari_user,
-            password=asterisk.ari_password,
-            app=asterisk.app,
         ),
-        _prompts(settings, seen_as=asterisk.remote_prompts),
-        node=asterisk.node,
-        ami=ami,
     )
+    prompts = _prompts(settings, seen_as=asterisk.remote_prompts)
+    backend, ami = _backend(settings, reach, prompts)
     backend.provisioner = PushProvisioner(backend, settings.paths.var / "pushed.json")
     raw = settings.paths.var / "recordings" / "raw"
-    return Node(backend, ami, MixMonitorTap(ami, asterisk.remote_recordings), raw, raw)
+    return Node(
+        backend=backend,
+        ami=ami,
+        tap=MixMonitorTap(ami, asterisk.remote_recordings),
+        prompts=prompts,
+        set_fallback=_no_fallback,
+        raw=raw,
+        voicemail=raw,
+    )
+
+
+class _Reach(NamedTuple):
+    """Where a node's ARI and AMI are, and as whom to use them."""
+
+    ari_url: str
+    ari_user: str
+    ari_password: str
+    ami: AmiSettings
+
+
+def _backend(
+    settings: Settings, reach: _Reach, prompts: PromptLibrary
+) -> tuple[AsteriskBackend, Ami]:
+    ari = AriSettings(
+        url=reach.ari_url,
+        user=reach.ari_user,
+        password=reach.ari_password,
+        app=settings.asterisk.app,
+    )
+    ami = Ami(reach.ami)
+    return AsteriskBackend(ari, prompts, node=settings.asterisk.node, ami=ami), ami
+
+
+async def _no_fallback(phones: tuple[PhoneId, ...]) -> None:
+    """The queues.conf of an existing Asterisk is its owner's."""
 
 
 def _prompts(settings: Settings, seen_as: str = "") -> PromptLibrary:

@@ -11,7 +11,7 @@ from callcore.config import Settings
 from callcore.errors import ConfigError
 from callcore.ivr.checks import Known
 from callcore.ivr.loader import Checked, check_trees, load_prompts
-from callcore.ivr.tree import Tree
+from callcore.ivr.tree import Tree, texts_in
 from callcore.types import TreeId
 
 log = structlog.get_logger(__name__)
@@ -63,6 +63,18 @@ def load_site(settings: Settings) -> dict[TreeId, Tree]:
     for warning in checked.warnings:
         log.warning("tree_warning", at=str(warning))
     return checked.trees
+
+
+def fixed_texts(trees: Mapping[TreeId, Tree], settings: Settings) -> list[str]:
+    """Media references of all texts without variables, in the languages they may be spoken in."""
+    media: dict[str, None] = {}
+    for tree in trees.values():
+        languages = (tree.language or settings.language.default,)
+        for part, language in texts_in(tree):
+            if "{" not in part.text:
+                for spoken in (language,) if language else languages:
+                    media.setdefault(f"text:{spoken}/{part.text}")
+    return list(media)
 
 
 def _prompt_names(

@@ -5,14 +5,14 @@ A call keeps the version it entered, so the shelf holds old versions until no ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
 import msgspec
 
 from callcore.ivr.calendar import Hours
 from callcore.ivr.fields import Kind
-from callcore.ivr.nodes import AnyStep, Defines, Language, NodeRef
+from callcore.ivr.nodes import AnyStep, Defines, Language, NodeRef, TextPart
 from callcore.types import NodeId, TreeId
 
 #: Variables every run has; trees read them but do not declare them.
@@ -69,3 +69,13 @@ class Trees(msgspec.Struct):
 
     def get(self, id: TreeId, version: str) -> Tree | None:
         return self.versions.get(id, {}).get(version)
+
+
+def texts_in(tree: Tree) -> Iterator[tuple[TextPart, Language]]:
+    """Every text a tree speaks, with the language that part or step names (empty: the caller's)."""
+    for step in tree.nodes.values():
+        for name in step.__struct_fields__:
+            value = getattr(step, name)
+            for part in value if isinstance(value, tuple) else ():
+                if isinstance(part, TextPart):
+                    yield part, part.language or step.language
