@@ -11,7 +11,7 @@ How the file stays aligned to the clock (measured on Asterisk 22.10.1, 2 cores, 
   calls of 30 s, half of it without packets, ended 4 ms before to 24 ms behind the clock.
 - Two snoop channels (in, out), each recorded by ARI, fill pauses with silence by a timer: tones
   within 14 ms, in an ordinary bridge.
-- Asterisk's cost per call, 25–30 calls: ordinary bridge 0.26 % of a core; with MixMonitor 0.48–0.51;
+- Asterisk's cost per call, 25–30 calls: ordinary bridge 0.26 % of a core; with MixMonitor 0.51;
   with two recorded snoops 0.56; clocked bridge with MixMonitor 0.75–0.78.
 
 Chosen: the clocked bridge, for calls that may be recorded only (`CreateBridge.clocked`). It needs
