@@ -21,6 +21,7 @@ class Party(Model, frozen=True, gc=False):
 class DialplanPlace(Model, frozen=True, gc=False):
     context: str = ""
     exten: str = ""
+    app_name: str = ""
 
 
 class Ref(Model, frozen=True, gc=False):

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from math import ceil
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony.ami import Ami
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
-from callcore.telephony.ari_models import AnyAriEvent, Endpoint
+from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint
 from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
@@ -25,6 +26,10 @@ from callcore.telephony.phones import PhoneWatch
 from callcore.types import ChannelId, HangupReason, PhoneId
 
 log = structlog.get_logger(__name__)
+
+#: Contexts of `dialplans/extensions.conf`, and the one that hands callers over again.
+OUR_CONTEXTS = "callcore-"
+RESUME_CONTEXT = "callcore-resume"
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
@@ -75,7 +80,7 @@ class AsteriskBackend:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         #: Small requests of the back end itself; carried out by `_housekeeping`.
-        self._chores: asyncio.Queue[tuple[Method, str]] = asyncio.Queue()
+        self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         if ami is not None:
             ami.on_contact = self._phones.changed
             ami.on_login = self._phones.look_again
@@ -198,7 +203,18 @@ class AsteriskBackend:
         for leg in self._translator.ringing:
             source = f"eventSource=channel:{part(leg)}"
             uri = f"applications/{part(self._settings.app)}/subscription?{source}"
-            self._chores.put_nowait(("POST", uri))
+            self._chores.put_nowait(partial(self._post, uri))
+        for channel in in_fallback(snapshot):
+            self._chores.put_nowait(partial(self._bring_back, channel))
+
+    async def _bring_back(self, channel: Channel) -> None:
+        """A caller whom the fallback queue holds returns, under the same id and number."""
+        if self.ami is None:
+            log.warning("fallback_caller_left", channel=channel.id, reason="no AMI")
+            return
+        await self.ami.connect()
+        await self.ami.redirect(channel.id, RESUME_CONTEXT, channel.dialplan.exten)
+        log.info("fallback_caller_back", channel=channel.id)
 
     def _went_down(self, reason: str) -> None:
         self._tell((BackendDown(node=self.node, reason=reason),))
@@ -216,16 +232,17 @@ class AsteriskBackend:
         query = HANGUP_QUERY[HangupReason.CONGESTION]
         for channel in self._translator.excess:
             log.warning("trunk_full", node=self.node, channel=channel)
-            self._chores.put_nowait(("DELETE", f"channels/{part(channel)}?{query}"))
+            self._chores.put_nowait(partial(self._delete, f"channels/{part(channel)}?{query}"))
         self._translator.excess.clear()
 
     async def _housekeeping(self) -> None:
         while True:
-            method, uri = await self._chores.get()
+            chore = await self._chores.get()
             try:
-                await self._link.connection.request(method, uri)
+                await chore()
             except (ActionRefused, BackendUnavailable) as exc:
-                log.debug("chore_failed", node=self.node, method=method, uri=uri, reason=str(exc))
+                # A channel that ended meanwhile, mostly.
+                log.debug("chore_failed", node=self.node, reason=str(exc))
 
     # --- channels ---------------------------------------------------------------------------
 
@@ -294,7 +311,7 @@ class AsteriskBackend:
                 raise ActionRefused(f"trunk {name} is full", 503)
             await self._post("channels", self._originate(action))
         except (ActionRefused, BackendUnavailable) as exc:
-            log.info("dial_refused", channel=action.channel, reason=str(exc))
+            log.debug("dial_refused", channel=action.channel, reason=str(exc))
             cause = 34 if full else 20
             self._tell(self._translator.dial_refused(action.channel, cause))
 
@@ -432,6 +449,20 @@ class AsteriskBackend:
 
     async def _destroy_bridge(self, action: act.DestroyBridge) -> None:
         await self._delete(f"bridges/{part(action.bridge)}")
+
+
+def in_fallback(snapshot: Snapshot) -> list[Channel]:
+    """Callers waiting in the dialplan's fallback; those who talk to an agent there stay."""
+    ours = set(snapshot.application.channel_ids)
+    talking = {channel for bridge in snapshot.bridges for channel in bridge.channels}
+    return [
+        channel
+        for channel in snapshot.channels
+        if channel.dialplan.context.startswith(OUR_CONTEXTS)
+        and channel.dialplan.app_name in ("Queue", "MusicOnHold")
+        and channel.state == "Up"
+        and channel.id not in ours | talking
+    ]
 
 
 def dial_string(endpoint: str) -> str:

@@ -22,7 +22,7 @@ SETTINGS = ManagedSettings(
     control_address="127.0.0.30",
     ari_port=38188,
     ami_port=35138,
-    fallback_after_seconds=20,
+    fallback_after_seconds=2,
 )
 
 

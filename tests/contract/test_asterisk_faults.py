@@ -16,7 +16,7 @@ from callcore.directory import Phone
 from callcore.errors import BackendUnavailable
 from callcore.telephony import managed
 from callcore.telephony.simulated_peers import Peer
-from callcore.types import HangupReason
+from callcore.types import Entry, HangupReason
 from tests.contract.conftest import SETTINGS
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.worlds import ANNOUNCEMENT, DIRECTORY, AsteriskWorld
@@ -255,3 +255,58 @@ async def test_calls_work_where_the_websocket_takes_no_requests(real: AsteriskWo
         await real.do(act.Hangup(call="c", channel=gone))
         await real.want(ev.HungUp, channel=gone)
     await real.do(act.DestroyBridge(call="c", bridge=bridge))
+
+
+async def test_callers_held_while_callcore_was_away_come_with_their_time(
+    asterisk: managed.ManagedAsterisk, readable: Path
+) -> None:
+    """First from the dialplan's loop; after that from the fallback queue, brought back by AMI."""
+    world = AsteriskWorld(asterisk, readable)
+    await world.start()
+    await world.want(ev.BackendUp)
+    await world.backend.close()
+    began = time.time()
+    await world.call_in("4000")
+    await world.calls[-1].answered
+    await asyncio.sleep(0.6)
+    successor = world.new_backend(readable, asterisk.ari_url, ami=False)
+    events = successor.events()
+    assert isinstance(await anext(events), ev.BackendUp)
+    async with asyncio.timeout(3):
+        held = await anext(events)
+    assert isinstance(held, ev.CallArrived)
+    assert held.arrived_at is not None
+    assert (held.entry, held.answered, held.dialled) == (Entry.TRUNK, True, "4000")
+    assert began - 1.5 <= held.arrived_at <= began + 0.5
+    await successor.close()
+    await world.close()
+
+
+async def test_callers_of_the_fallback_queue_are_brought_back(
+    asterisk: managed.ManagedAsterisk, readable: Path
+) -> None:
+    world = AsteriskWorld(asterisk, readable)
+    await world.start()
+    await world.want(ev.BackendUp)
+    # No phone of the fallback queue answers; callcore is away longer than callers are held.
+    await world.phone("p1", Peer(busy=True))
+    await world.phone("p2", Peer(busy=True))
+    await world.asterisk_backend._link.connection.close()
+    world.asterisk_backend._task.cancel()
+    await world.call_in("4000")
+    await world.calls[-1].answered
+    await asyncio.sleep(3.5)
+    successor = world.new_backend(readable, asterisk.ari_url)
+    events = successor.events()
+    up = await anext(events)
+    assert isinstance(up, ev.BackendUp)
+    (waiting,) = up.channels
+    assert (waiting.ours, waiting.up, waiting.dialled) == (False, True, "4000")
+    async with asyncio.timeout(3):
+        while not isinstance(back := await anext(events), ev.CallArrived):
+            pass
+    assert (back.channel, back.entry, back.answered) == (waiting.channel, Entry.RESUME, True)
+    assert back.dialled == "4000"
+    assert back.arrived_at is not None
+    await successor.close()
+    await world.close()
