@@ -171,7 +171,8 @@ class App:
 
     def _recordings_in_progress(self) -> set[str]:
         calls = self.dispatcher.switch.state.calls.values()
-        return {call.recording for call in calls if call.recording and call.live}
+        live = [call for call in calls if call.live]
+        return {r for call in live for r in (call.recording, call.voicemail) if r}
 
     # --- while running ---------------------------------------------------------------------
 

@@ -112,7 +112,7 @@ class Context:
         """End a leg once; a nailed-up line goes back to its session instead."""
         if leg.state is LegState.ENDING:
             return
-        if leg.nailed:
+        if leg.line_call:
             self._return_line(call, leg)
             return
         leg.state = LegState.ENDING
@@ -123,9 +123,14 @@ class Context:
             self.do(Leave(call=call.id, bridge=call.bridge, channel=leg.channel))
         self.stop_playing(call, PlayFor.AGENT_ANNOUNCEMENT, leg.channel)
         self.drop_leg(call, leg.channel)
+        line = self.state.calls.get(leg.line_call)
+        if line is None:
+            return
+        self.by_channel[leg.channel] = line.id
         session = self.state.sessions.get(leg.agent)
-        if session is not None and session.line == leg.channel:
-            self.by_channel[leg.channel] = session.line_call
+        own = line.legs.get(leg.channel)
+        if own is not None and (session is None or session.line != leg.channel):
+            self.hang_up(line, own)  # its agent logged out meanwhile
 
     def play(
         self, call: Call, channel: ChannelId, purpose: PlayFor, media: tuple[str, ...]

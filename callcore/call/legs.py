@@ -70,9 +70,8 @@ def gone(
 
 def _line_gone(cx: Context, leg: Leg) -> None:
     """A nailed-up line that was lent to a call is gone for its own call as well."""
-    session = cx.state.sessions.get(leg.agent) if leg.nailed else None
-    line = cx.state.calls.get(session.line_call) if session is not None else None
-    if line is not None and line.channel == leg.channel:
+    line = cx.state.calls.get(leg.line_call)
+    if line is not None:
         service.line_gone(cx, line)
         cx.drop_leg(line, leg.channel)
         forget_when_done(cx, line)

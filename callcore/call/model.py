@@ -58,8 +58,8 @@ class Leg(msgspec.Struct, kw_only=True):
     #: The trunk a number was dialled on.
     trunk: str = ""
     on_hold: bool = False
-    #: A nailed-up line: it is lent to the call, not ended with it.
-    nailed: bool = False
+    #: A nailed-up line: lent by this call, not ended with the one it is lent to.
+    line_call: CallId = ""
 
 
 class PlayFor(StrEnum):

@@ -150,7 +150,7 @@ def _offer_on_line(cx: Context, call: Call, decision: Offer) -> None:
         state=LegState.DIALLING,
         agent=decision.agent,
         target=session.phone,
-        nailed=True,
+        line_call=session.line_call,
     )
     cx.add_leg(call, leg)
     accept(cx, call, leg)
@@ -163,7 +163,7 @@ def accept(cx: Context, call: Call, leg: Leg) -> None:
     cx.note(call, "agent_answered", agent=leg.agent)
     cx.tell(OfferAnswered(contact=call.id, agent=leg.agent))
     media = announcement(cx, call)
-    if leg.nailed:
+    if leg.line_call:
         media = ("beep", *media)
     if media:
         leg.state = LegState.ANNOUNCING
@@ -211,7 +211,7 @@ def overflow(cx: Context, decision: Overflow) -> None:
     if call is None or not call.live:
         return
     call.queued_since = None
-    cx.close(call, SegmentKind.QUEUE, "overflow")
+    cx.close(call, SegmentKind.QUEUE, decision.reason.value)
     cx.note(call, "overflowed", queue=decision.queue, reason=decision.reason.value)
     cx.music_off(call)
     tree_walk.resume_after_queue(cx, call, decision.reason.value)
