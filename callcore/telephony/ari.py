@@ -46,12 +46,16 @@ POOL_SIZE = 24
 
 
 class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the ARI is, and as whom to use it."""
+    """Where the ARI is (``http://host:8088``, ``/ari`` or not), and as whom to use it."""
 
     url: str
     user: str
     password: str
     app: str = "callcore"
+
+    @property
+    def base(self) -> str:
+        return self.url.rstrip("/").removesuffix("/ari") + "/ari"
 
     def __repr__(self) -> str:
         return f"AriSettings(url={self.url!r}, app={self.app!r})"
@@ -112,7 +116,7 @@ class AriConnection:
         cls, settings: AriSettings, session: aiohttp.ClientSession, decoder: EventDecoder
     ) -> AriConnection:
         """Connect the event WebSocket; `BackendUnavailable` says why it did not work."""
-        url = f"{settings.url}/events"
+        url = f"{settings.base}/events"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
                 socket = await session.ws_connect(
@@ -230,7 +234,7 @@ class AriConnection:
             async with (
                 asyncio.timeout(timeout),
                 self._session.request(
-                    method, f"{self._settings.url}/{uri}", data=data, headers=headers
+                    method, f"{self._settings.base}/{uri}", data=data, headers=headers
                 ) as response,
             ):
                 status = response.status

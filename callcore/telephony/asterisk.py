@@ -79,11 +79,13 @@ class AsteriskBackend:
         self._out: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        #: Given to `provision`, and not yet with Asterisk.
+        self._unapplied: Directory | None = None
         #: Small requests of the back end itself; carried out by `_housekeeping`.
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         if ami is not None:
             ami.on_contact = self._phones.changed
-            ami.on_login = self._phones.look_again
+            ami.on_login = self._ami_logged_in
         self._methods: dict[type[act.Action], Callable[[Any], Awaitable[None]]] = {
             act.Answer: self._answer,
             act.Hangup: self._hangup,
@@ -130,9 +132,22 @@ class AsteriskBackend:
         self._translator.limits = {
             trunk.id: trunk.max_channels for trunk in directory.trunks.values()
         }
-        if self.provisioner is not None:
-            await self.provisioner.apply(directory)
-            self._phones.look_again()
+        self._unapplied = directory
+        await self._apply()
+
+    async def _apply(self) -> None:
+        """Tell Asterisk what it does not know yet; tried again at every connect."""
+        directory = self._unapplied
+        if self.provisioner is None or directory is None:
+            return
+        await self.provisioner.apply(directory)
+        if self._unapplied is directory:
+            self._unapplied = None
+        self._phones.look_again()
+
+    def _ami_logged_in(self) -> None:
+        self._phones.look_again()
+        self._chores.put_nowait(self._apply)
 
     async def close(self) -> None:
         if self._task is not None:
@@ -204,6 +219,7 @@ class AsteriskBackend:
             source = f"eventSource=channel:{part(leg)}"
             uri = f"applications/{part(self._settings.app)}/subscription?{source}"
             self._chores.put_nowait(partial(self._post, uri))
+        self._chores.put_nowait(self._apply)
         for channel in in_fallback(snapshot):
             self._chores.put_nowait(partial(self._bring_back, channel))
 

@@ -59,6 +59,8 @@ class FileProvisioner:
                 # A reload that failed before is due even where the file is as it should be.
                 if write_private(self._etc / name, text):
                     self._stale.add(modules[name])
+            if self._stale:
+                await self._ami.connect()
             for module in sorted(self._stale):
                 await self._ami.reload(module)
                 self._stale.discard(module)

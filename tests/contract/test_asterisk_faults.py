@@ -310,3 +310,29 @@ async def test_callers_of_the_fallback_queue_are_brought_back(
     assert back.arrived_at is not None
     await successor.close()
     await world.close()
+
+
+async def test_phones_given_while_asterisk_is_away_are_known_when_it_is_back(
+    asterisk: managed.ManagedAsterisk, readable: Path
+) -> None:
+    """The directory is not lost because nobody was there to read it."""
+    world = AsteriskWorld(asterisk, readable)
+    await world.start()
+    try:
+        await world.want(ev.BackendUp)
+        await managed.stop(asterisk.paths)
+        await world.want(ev.BackendDown)
+        phones = {**DIRECTORY.phones, "late": Phone(id="late", secret="late")}
+        given = asyncio.create_task(
+            world.backend.provision(msgspec.structs.replace(DIRECTORY, phones=phones))
+        )
+        with pytest.raises(BackendUnavailable):
+            await given
+        await managed.start(asterisk.paths, SETTINGS)
+        await world.want(ev.BackendUp, timeout=10.0)
+        p2 = world.phones["p2"]
+        p2.user, p2.password = "late", "late"
+        await p2.register()
+        await world.want(ev.PhoneReachability, phone="late", reachable=True)
+    finally:
+        await world.close()
