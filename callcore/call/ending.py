@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from callcore.acd.events import BusyChanged, ContactLeft, ContactReleased
+from callcore.call import sessions
 from callcore.call.actions import StopRecording, WriteRecord
 from callcore.call.context import Context
 from callcore.call.model import Call, Leg, LegState, Role
@@ -30,6 +31,7 @@ def end_call(
         cx.tell(ContactLeft(contact=call.id, abandoned=call.outcome is Outcome.ABANDONED))
         call.queued_since = None
     _free_phones(cx, call)
+    _close_line(cx, call)
     cx.move(call, Move.END)
     call.direct = None
     call.transfer = None
@@ -60,6 +62,16 @@ def _free_phones(cx: Context, call: Call) -> None:
         busy.append(call.placed_by)
     for agent in busy:
         cx.tell(BusyChanged(agent=agent, busy=False))
+
+
+def _close_line(cx: Context, call: Call) -> None:
+    """A nailed-up line ended: its agent cannot be reached until it is back."""
+    if call.service is None or not call.service.line:
+        return
+    session = cx.state.sessions.get(call.service.agent)
+    if session is not None and session.line == call.channel:
+        session.line = session.line_call = ""
+        sessions.tell_reachable(cx, session.agent)
 
 
 def _outcome(call: Call) -> Outcome:

@@ -72,7 +72,7 @@ def _line_gone(cx: Context, leg: Leg) -> None:
     """A nailed-up line that was lent to a call is gone for its own call as well."""
     line = cx.state.calls.get(leg.line_call)
     if line is not None:
-        service.line_gone(cx, line)
+        end_call(cx, line, hung_up_by="caller")
         cx.drop_leg(line, leg.channel)
         forget_when_done(cx, line)
 
@@ -83,8 +83,6 @@ def _caller_gone(cx: Context, call: Call, leg: Leg, cause: int, *, by_peer: bool
     by = "caller" if by_peer else "network"
     if not call.live:
         pass  # we ended it; this is the confirmation
-    elif call.service is not None:
-        service.line_gone(cx, call)
     elif call.queued_since is not None:
         queueing.abandon(cx, call)
     elif call.voicemail:

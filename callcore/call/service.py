@@ -9,7 +9,6 @@ from __future__ import annotations
 from callcore.call import sessions
 from callcore.call.actions import Answer, CheckPin
 from callcore.call.context import Context
-from callcore.call.ending import end_call
 from callcore.call.model import Asked, Call, PlayFor, Service
 from callcore.call.state import Move
 from callcore.call.transfer import agent_at
@@ -145,15 +144,3 @@ def _open_line(cx: Context, call: Call, agent: AgentId) -> None:
     cx.note(call, "line_opened", agent=agent, phone=session.phone)
     cx.play(call, call.channel, PlayFor.SERVICE, _media(cx, "ready"))
     sessions.tell_reachable(cx, agent)
-
-
-def line_gone(cx: Context, call: Call) -> None:
-    """The nailed-up line hung up: its agent cannot be reached until it is back."""
-    service = call.service
-    if service is not None and service.line:
-        session = cx.state.sessions.get(service.agent)
-        if session is not None and session.line == call.channel:
-            session.line = ""
-            session.line_call = ""
-            sessions.tell_reachable(cx, service.agent)
-    end_call(cx, call, hung_up_by="caller")
