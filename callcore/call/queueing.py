@@ -5,6 +5,8 @@ The distributor decides; this file turns its decisions into ringing phones and b
 
 from __future__ import annotations
 
+import re
+
 from callcore.acd.events import (
     ContactLeft,
     ContactQueued,
@@ -25,6 +27,8 @@ from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.directory import RecordFrom
 from callcore.types import HangupReason, LegFailure, QueueId, Reach
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,12})*")
 
 _RESULT = {
     LegFailure.BUSY: OfferResult.BUSY,
@@ -186,8 +190,18 @@ def announcement(cx: Context, call: Call) -> tuple[str, ...]:
     if queue is None or not queue.agent_announcement:
         return ()
     wait = int(cx.now - (call.queued_since if call.queued_since is not None else cx.now))
-    text = queue.agent_announcement.replace("{queue}", queue.name or queue.id)
-    return (text.replace("{wait}", str(wait)),)
+    language = queue.language or cx.state.directory.language
+    media = _with_language(queue.agent_announcement, language)
+    return (media.replace("{queue}", queue.name or queue.id).replace("{wait}", str(wait)),)
+
+
+def _with_language(media: str, language: str) -> str:
+    """``text:WORDS`` and ``prompt:NAME`` without a language of their own get this one."""
+    kind, colon, rest = media.partition(":")
+    own, slash, _ = rest.partition("/")
+    if kind in ("text", "prompt") and not (slash and _LANGUAGE.fullmatch(own)):
+        return f"{kind}{colon}{language}/{rest}"
+    return media
 
 
 def withdraw(cx: Context, decision: Withdraw) -> None:

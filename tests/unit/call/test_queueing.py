@@ -172,6 +172,27 @@ def test_the_agent_hears_the_announcement_before_the_bridge() -> None:
     assert call.state is CallState.TALKING
 
 
+@pytest.mark.parametrize(
+    ("written", "played"),
+    [
+        ("text:{queue}, {wait} seconds", "text:zh/Sales, 0 seconds"),
+        ("text:Sales/Support", "text:zh/Sales/Support"),
+        ("text:en-GB/{queue}", "text:en-GB/Sales"),
+        ("prompt:new-call", "prompt:zh/new-call"),
+        ("prompt:en/new-call", "prompt:en/new-call"),
+        ("beep", "beep"),
+    ],
+)
+def test_an_announcement_speaks_the_queue_s_language(written: str, played: str) -> None:
+    """Unless it names its own."""
+    queue = msgspec.structs.replace(QUEUE, agent_announcement=written, language="zh")
+    desk = Desk(site(queues={"sales": queue}))
+    desk.login("ann")
+    desk.arrive()
+    desk.answer(desk.last(act.Dial))
+    assert desk.only(act.Play).media == (played,)
+
+
 def test_an_agent_lost_during_the_announcement_gives_the_caller_back() -> None:
     """The caller keeps the place earned and the next agent is rung."""
     queue = msgspec.structs.replace(QUEUE, agent_announcement="text:en/{queue}")

@@ -1,0 +1,201 @@
+"""One site for all tests of a module: phones that stay registered, callers that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from callcore.lab import audio
+from callcore.lab.call import Call
+from callcore.lab.errors import LabError, LabTimeout
+from callcore.lab.g711 import Samples
+from callcore.lab.phone import Phone
+from callcore.lab.site import PATIENCE, LabSite
+
+_callers = itertools.count(7000001)
+
+
+def claim_number() -> tuple[int, socket.socket]:
+    """A site number no other run on this machine uses while the socket is open."""
+    for offset in range(120):
+        number = 120 + (os.getpid() + offset) % 120
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0callcore-lab-site-{number}")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.bind((f"127.0.{number}.1", 5060))
+        except OSError:
+            claim.close()
+            continue
+        return number, claim
+    raise LabError("no free lab address")
+
+
+class Floor:
+    """A site with its desk phones; every test leaves it empty (``cleared``)."""
+
+    def __init__(self, site: LabSite) -> None:
+        self.site = site
+        self.phones: dict[str, Phone] = {}
+        self._callers: list[Phone] = []
+        self._extra: list[Phone] = []
+
+    async def open_phones(self, *names: str) -> None:
+        for name in names:
+            self.phones[name] = await self.site.phone(name)
+
+    async def login(self, *agents: str, to: str = "idle", **body: Any) -> None:
+        """Log in, one after the other; `to` is "offered" where a caller waits."""
+        for agent in agents:
+            await self.site.post(f"agents/{agent}/login", **body)
+            await self.site.agent_is(agent, to)
+
+    async def dial(self, number: str, host: str = "", **options: Any) -> Call:
+        """A new caller with a number of their own dials; `call.phone.user` is the number."""
+        dialling = {
+            name: options.pop(name)
+            for name in ("display", "raw_display", "from_user", "headers")
+            if name in options
+        }
+        user = options.pop("user", str(next(_callers)))
+        options.setdefault("host", host or self.site.caller_address)
+        phone = Phone(user, server=self.site.sip, **options)
+        self._callers.append(phone)
+        await phone.open()
+        return await phone.dial(number, **dialling)
+
+    async def call(self, number: str, **options: Any) -> Call:
+        """Like `dial`, and wait until it is answered."""
+        call = await self.dial(number, **options)
+        await call.answered
+        return call
+
+    async def far_side(self, port: int = 5060, host: str = "") -> Phone:
+        """Who answers what callcore dials on the trunk."""
+        phone = Phone("far", server=self.site.sip, host=host or self.site.caller_address, port=port)
+        self._extra.append(phone)
+        await phone.open()
+        return phone
+
+    async def record(self, call: Call, wrapped_up: bool = False) -> dict[str, Any]:
+        """The row of this caller's ended call."""
+        return await self.site.ended_call(wrapped_up, caller_number=call.phone.user)
+
+    async def live(self, call: Call) -> dict[str, Any]:
+        """This caller as the API shows it now."""
+        rows = (await self.site.get("calls"))["calls"]
+        found = [row for row in rows if row["caller"] == call.phone.user]
+        assert len(found) == 1, rows
+        return dict(found[0])
+
+    async def is_in(self, call: Call, seconds: float = 10.0, **like: Any) -> dict[str, Any]:
+        """Wait until the live call's row is like this."""
+        row: dict[str, Any] = {}
+
+        async def holds() -> bool:
+            rows = (await self.site.get("calls"))["calls"]
+            for found in rows:
+                if found["caller"] == call.phone.user:
+                    row.update(found)
+                    return all(found[key] == value for key, value in like.items())
+            return False
+
+        await self.site.until(holds, f"call of {call.phone.user} is {like}; it is {row}", seconds)
+        return row
+
+    async def clear(self) -> None:
+        """Hang up everything, log everybody out, forget what arrived."""
+        for phone in (*self._callers, *self._extra):
+            await phone.close()
+        self._callers, self._extra = [], []
+        for phone in self.phones.values():
+            for call in phone.calls:
+                if not call.ended.happened:
+                    with contextlib.suppress(LabError, TimeoutError):
+                        await call.hang_up()
+            phone.calls.clear()
+            with contextlib.suppress(LabTimeout):
+                while True:
+                    await phone.incoming(0.001)
+        for row in (await self.site.get("agents"))["agents"]:
+            if row["state"] != "logged_out":
+                await self.site.post(f"agents/{row['id']}/logout")
+        await self.site.quiet()
+
+
+@contextlib.asynccontextmanager
+async def open_floor(
+    directory: Path,
+    config: str,
+    phones: tuple[str, ...],
+    *,
+    trees: Mapping[str, str] | None = None,
+    sounds: Mapping[str, Samples] | None = None,
+) -> AsyncIterator[Floor]:
+    """Start a site; ``{number}`` in config and trees becomes the site's number."""
+    number, claim = claim_number()
+    # pytest's directories are closed to others; Asterisk runs as a user of its own.
+    for parent in (directory, directory.parent, directory.parent.parent):
+        parent.chmod(0o755)
+    here = directory / f"site{number}"
+    for name, samples in (sounds or {}).items():
+        (here / "sounds").mkdir(parents=True, exist_ok=True)
+        audio.write(here / "sounds" / f"{name}.wav", samples)
+    site = LabSite(
+        here,
+        number,
+        config.replace("{number}", str(number)),
+        trees={name: text.replace("{number}", str(number)) for name, text in (trees or {}).items()},
+    )
+    try:
+        async with site:
+            floor = Floor(site)
+            await floor.open_phones(*phones)
+            yield floor
+    finally:
+        claim.close()
+
+
+def phone_config(*names: str, **more: str) -> str:
+    """Sections of phones; ``more`` adds lines to one of them."""
+    return "".join(
+        f'[phones.{name}]\nsecret = "{name}-secret"\n{more.get(name, "")}\n' for name in names
+    )
+
+
+async def hears(call: Call, hz: float, seconds: float = 8.0) -> None:
+    """Wait until a tone is in the last quarter of a second of what this side received."""
+    try:
+        async with asyncio.timeout(seconds * PATIENCE):
+            while audio.tone_level(call.heard().samples[-2000:], hz) < 1500:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # sound must flow
+    except TimeoutError:
+        raise LabTimeout(f"{hz:g} Hz not heard within {seconds} s", call.transcript()) from None
+
+
+async def hears_speech(call: Call, seconds: float = 8.0, above: float = 300.0) -> None:
+    """Wait until something loud is in the last third of a second of what this side received."""
+    try:
+        async with asyncio.timeout(seconds * PATIENCE):
+            while audio.level(call.heard().samples[-2700:]) < above:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # sound must flow
+    except TimeoutError:
+        raise LabTimeout(f"nothing heard within {seconds} s", call.transcript()) from None
+
+
+def ever_heard(call: Call, hz: float) -> bool:
+    """Whether a tone was heard at any time for 100 ms."""
+    samples = call.heard().samples
+    return bool(audio.tone_intervals(samples, hz, threshold=1500, shortest=0.1))
+
+
+def silent(samples: Samples) -> bool:
+    return not len(samples) or float(np.abs(samples.astype(np.int32)).max()) < 100
