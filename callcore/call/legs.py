@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from callcore.call import queueing, service, talking, transfer, tree_walk
-from callcore.call.actions import Hangup
+from callcore.call.actions import Hangup, StopRecording
 from callcore.call.context import Context
 from callcore.call.ending import end_call, forget_when_done, write_record
 from callcore.call.model import Call, Leg, LegState, PlayFor, Role
 from callcore.call.state import CallState
 from callcore.types import ChannelId, LegFailure, Outcome, PlaybackId
+
+MESSAGE_GRACE_SECONDS = 10.0
 
 
 def ringing(cx: Context, channel: ChannelId) -> None:
@@ -90,6 +92,9 @@ def _caller_gone(cx: Context, call: Call, leg: Leg, cause: int, *, by_peer: bool
     else:
         end_call(cx, call, hung_up_by=by)
     cx.drop_leg(call, call.channel)
+    if call.voicemail:
+        call.message_deadline = cx.now + MESSAGE_GRACE_SECONDS
+        cx.touched.add(call.id)
 
 
 def playback_ended(cx: Context, channel: ChannelId, playback: PlaybackId, *, ok: bool) -> None:
@@ -126,6 +131,14 @@ def message_ended(
         call.outcome = Outcome.IVR_ONLY
         write_record(cx, call)
     forget_when_done(cx, call)
+
+
+def message_is_over(cx: Context, call: Call) -> None:
+    """The node will not tell the end of a message any more; what was recorded is kept."""
+    if call.voicemail:
+        cx.do(StopRecording(call=call.id, recording=call.voicemail))
+        call.voicemail = ""
+        forget_when_done(cx, call)
 
 
 def digit(cx: Context, channel: ChannelId, key: str) -> None:

@@ -162,6 +162,8 @@ class Call(msgspec.Struct, kw_only=True):
     no_recording_reason: str = "never_bridged"
     #: The message being recorded now.
     voicemail: RecordingId = ""
+    #: The caller is gone: so long the node may take to tell the end of the message.
+    message_deadline: float | None = None
     token: int = 0
     # Times and facts of the record.
     ivr_at: float | None = None

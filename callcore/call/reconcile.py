@@ -15,10 +15,9 @@ from callcore.call.actions import (
     Hangup,
     Join,
     StartRecording,
-    StopRecording,
 )
 from callcore.call.context import Context
-from callcore.call.ending import end_call, forget_when_done
+from callcore.call.ending import end_call
 from callcore.call.events import BackendDown, BackendUp, ChannelFact
 from callcore.call.model import Call, LegState, PlayFor
 from callcore.call.state import CallState
@@ -48,7 +47,7 @@ def close_all(cx: Context, node: str, reason: str) -> None:
         end_call(cx, call, hung_up_by="network", outcome=outcome)
         for channel in list(call.legs):
             legs.gone(cx, channel, by_peer=False)
-        _message_is_over(cx, call)
+        legs.message_is_over(cx, call)
 
 
 def links_overdue(cx: Context) -> None:
@@ -86,17 +85,9 @@ def _compare(cx: Context, call: Call, facts: dict[str, ChannelFact], bridges: Br
             if leg is not None and leg.state is LegState.DIALLING:
                 legs.answered(cx, channel)
     if call.channel not in facts:
-        _message_is_over(cx, call)
+        legs.message_is_over(cx, call)
     if call.live and call.state is state:
         _do_again(cx, call, bridges)
-
-
-def _message_is_over(cx: Context, call: Call) -> None:
-    """The node will not tell the end of a message any more; what was recorded is kept."""
-    if call.voicemail:
-        cx.do(StopRecording(call=call.id, recording=call.voicemail))
-        call.voicemail = ""
-        forget_when_done(cx, call)
 
 
 def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:

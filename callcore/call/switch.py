@@ -189,7 +189,7 @@ def restore(snapshot: SwitchSnapshot) -> Switch:
 
 def _deadline(call: Call) -> float | None:
     if not call.live:
-        return None
+        return call.message_deadline if call.voicemail else None
     if call.service is not None:
         return call.service.deadline
     if call.direct is not None:
@@ -200,7 +200,9 @@ def _deadline(call: Call) -> float | None:
 
 
 def _call_timer(cx: Context, call: Call) -> None:
-    if call.service is not None:
+    if not call.live:
+        legs.message_is_over(cx, call)
+    elif call.service is not None:
         service.timer(cx, call)
     elif call.direct is not None:
         transfer.ring_timeout(cx, call)
