@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import typer
 
+from callcore.cli.common import FAILED, JSON, fail, print_table
+
 app = typer.Typer(help="Measurements.", no_args_is_help=True)
+
+NUMBER = typer.Option(190, min=1, max=254, help="The addresses used are 127.0.NUMBER.x.")
+KEEP = typer.Option(None, help="Keep logs and captures of the run in this directory.")
 
 
 @app.callback()
 def options() -> None:
     """Measurements."""
+
+
+@app.command()
+def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) -> None:
+    """Calls through callcore beside Asterisk's own Queue(); with --json the last line is JSON."""
+    import asyncio
+
+    import msgspec
+
+    from callcore.bench.calls import Scale, measure
+    from callcore.bench.figures import COLUMNS, row, summarise
+    from callcore.lab.errors import LabTimeout, ToolError
+
+    def tell(what: str) -> None:
+        print(what, file=sys.stderr, flush=True)
+
+    try:
+        runs = asyncio.run(measure(Scale(), number, tell, keep))
+    except (ToolError, LabTimeout) as exc:
+        fail(str(exc))
+    print_table("Calls", COLUMNS, [row(run) for run in runs])
+    figures = summarise(runs)
+    if as_json:
+        typer.echo(msgspec.json.encode(figures).decode())
+    if figures.lost or figures.double_offers:
+        sys.exit(FAILED)

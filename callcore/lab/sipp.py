@@ -191,11 +191,11 @@ def write_ulaw(path: Path, samples: Samples) -> Path:
     return path
 
 
-def _speech(speech: Path | None) -> dict[str, object]:
+def _speech(speech: Path | None, times: int = -1) -> dict[str, object]:
     """With speech each call needs a port of its own; without, all share one that nobody reads."""
     if speech is None:
         return {"speech": "", "audio_port": "[media_port]"}
-    action = f'<nop><action><exec rtp_stream="{speech},-1,0"/></action></nop>'
+    action = f'<nop><action><exec rtp_stream="{speech},{times},0"/></action></nop>'
     return {"speech": action, "audio_port": "[rtpstream_audio_port]"}
 
 
@@ -213,17 +213,21 @@ async def register_phones(
     *,
     local: Address,
     remote: Address,
+    contact: Address | None = None,
     expires: int = 3600,
     rate: int = 200,
 ) -> SippResult:
-    """REGISTER (user, password) pairs, all with the contact ``local``."""
+    """REGISTER (user, password) pairs, all with the contact ``local`` or another address.
+
+    A contact where nobody answers yet is found unreachable when Asterisk qualifies it.
+    """
     users = _write_users(directory / "users.csv", phones)
     sipp = Sipp(
         "register",
         directory,
         local=local,
         remote=remote,
-        values={"expires": expires},
+        values={"expires": expires, "contact": "{}:{}".format(*(contact or local))},
         options=["-inf", str(users), "-m", str(len(phones)), "-r", str(rate), "-l", "50"],
     )
     async with sipp:
@@ -280,6 +284,7 @@ def callers(
     talk_ms: int = 10_000,
     patience_ms: int = 60_000,
     speech: Path | None = None,
+    speech_times: int = -1,
     keys: str = "",
     keys_how: str = "rfc4733",
     keys_after_ms: int = 500,
@@ -299,7 +304,7 @@ def callers(
         "patience_ms": patience_ms,
         "talk_ms": max(1, talk_ms),
         "keys": _keys(keys, keys_how, keys_after_ms, caller),
-        **_speech(speech),
+        **_speech(speech, speech_times),
     }
     period = ["-r", str(rate)] if rate == int(rate) else ["-r", str(round(rate * 10)), "-rp", "10s"]
     return Sipp(
