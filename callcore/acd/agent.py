@@ -51,6 +51,8 @@ class Step(StrEnum):
     ASSIGN = "assign"
     HOLD = "hold"
     RESUME = "resume"
+    #: Another contact takes the place of the present one (attended transfer).
+    EXCHANGE = "exchange"
     RELEASE = "release"
     FINISH = "finish"
 
@@ -61,8 +63,16 @@ WORK = (State.IDLE, State.OFFERED, State.TALKING, State.ON_HOLD, State.WRAPPING_
 NEXT: dict[State, dict[Step, State]] = {
     State.IDLE: {Step.OFFER: State.OFFERED, Step.ASSIGN: State.TALKING},
     State.OFFERED: {Step.WITHDRAW: State.IDLE, Step.ANSWER: State.TALKING},
-    State.TALKING: {Step.HOLD: State.ON_HOLD, Step.RELEASE: State.WRAPPING_UP},
-    State.ON_HOLD: {Step.RESUME: State.TALKING, Step.RELEASE: State.WRAPPING_UP},
+    State.TALKING: {
+        Step.HOLD: State.ON_HOLD,
+        Step.EXCHANGE: State.TALKING,
+        Step.RELEASE: State.WRAPPING_UP,
+    },
+    State.ON_HOLD: {
+        Step.RESUME: State.TALKING,
+        Step.EXCHANGE: State.TALKING,
+        Step.RELEASE: State.WRAPPING_UP,
+    },
     State.WRAPPING_UP: {Step.FINISH: State.IDLE},
 }
 

@@ -395,14 +395,18 @@ class Distributor:
         if seat is None:
             return
         agent = seat.agent
+        contact = self.floor.contacts.get(event.contact)
+        if agent.work in (State.TALKING, State.ON_HOLD):
+            if agent.contact == event.contact:
+                self._ignore("duplicate_assignment")
+            elif contact is not None:
+                self._ignore("agent_holds_contact")  # it waits in a queue: another will take it
+            else:
+                self._router.exchange(seat, event.contact, event.queue)
+            return
         if agent.removed:
             self._ignore("agent_removed")
             return
-        if agent.work in (State.TALKING, State.ON_HOLD):
-            same = agent.contact == event.contact
-            self._ignore("duplicate_assignment" if same else "agent_holds_contact")
-            return
-        contact = self.floor.contacts.get(event.contact)
         if contact is not None and agent.work is State.OFFERED and agent.contact == contact.id:
             self._won(seat, contact, Step.ANSWER)
             return

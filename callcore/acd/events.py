@@ -107,7 +107,11 @@ class OfferFailed(AcdEvent, frozen=True, kw_only=True):
 
 
 class ContactAssigned(AcdEvent, frozen=True, kw_only=True):
-    """A contact reached an agent without an offer (attended transfer, recovery)."""
+    """A contact reached an agent without an offer (attended transfer, recovery).
+
+    An agent who talks already exchanges the present contact for it: the former one, a
+    consultation, is over without wrap-up.
+    """
 
     contact: ContactId
     agent: AgentId

@@ -207,6 +207,17 @@ class Router:
         agent.step(step, self.now)
         self.show(agent, "answer" if step is Step.ANSWER else "assigned")
 
+    def exchange(self, seat: Seat, contact_id: str, queue_id: str) -> None:
+        """The agent goes on with another contact; the former one is done with, unwrapped."""
+        agent = seat.agent
+        former = agent.contact
+        agent.step(Step.EXCHANGE, self.now)
+        self._count_handled(agent, 0.0)
+        self.out.append(WrapUpEnded(contact=former, agent=agent.id, seconds=0.0))
+        agent.contact, agent.queue = contact_id, queue_id
+        agent.talk_seconds = agent.hold_seconds = 0.0
+        self.show(agent, "assigned", chosen=True)
+
     def release(self, seat: Seat) -> None:
         """The talk is over: wrap-up as the contact's queue has it, then free."""
         agent = seat.agent

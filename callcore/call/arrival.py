@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from callcore.acd.events import BusyChanged
 from callcore.call import queueing, service, transfer, tree_walk
 from callcore.call.actions import Hangup, StartRinging
 from callcore.call.context import Context
@@ -81,7 +80,7 @@ def _from_phone(cx: Context, call: Call) -> None:
         return
     if agent:
         call.placed_by = agent
-        cx.tell(BusyChanged(agent=agent, busy=True))
+        cx.check_phone(agent)
     _internal(cx, call, target)
 
 

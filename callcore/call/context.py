@@ -42,6 +42,7 @@ class Context:
         self.by_channel: dict[ChannelId, CallId] = {
             channel: call.id for call in state.calls.values() for channel in call.legs
         }
+        self.phones_to_check: dict[AgentId, None] = {}
         #: Calls whose `deadline` may have changed since the timers were last looked at.
         self.touched: set[CallId] = set()
 
@@ -60,6 +61,10 @@ class Context:
 
     def do(self, action: AnyAction) -> None:
         self.actions.append(action)
+
+    def check_phone(self, agent: AgentId) -> None:
+        """When the rule has finished, see whether the agent's phone is busy and tell."""
+        self.phones_to_check[agent] = None
 
     def tell(self, event: AnyAcdEvent) -> None:
         self.to_distributor.append(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcore.acd.events import BusyChanged, ContactLeft, ContactReleased
+from callcore.acd.events import ContactLeft, ContactReleased
 from callcore.call import sessions
 from callcore.call.actions import StopRecording, WriteRecord
 from callcore.call.context import Context
@@ -61,7 +61,7 @@ def _free_phones(cx: Context, call: Call) -> None:
     if call.placed_by:
         busy.append(call.placed_by)
     for agent in busy:
-        cx.tell(BusyChanged(agent=agent, busy=False))
+        cx.check_phone(agent)
 
 
 def _close_line(cx: Context, call: Call) -> None:

@@ -166,8 +166,11 @@ class ChannelFact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     up: bool
     #: In callcore's hands (in Stasis under our application name).
     ours: bool
+    #: The door it came in by, as its place in the dialplan shows; None: a leg dialled by us.
+    entry: Entry | None = None
     endpoint: str = ""
     caller_number: str = ""
+    caller_name: str = ""
     dialled: str = ""
     arrived_at: float = 0.0
 

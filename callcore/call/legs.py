@@ -63,6 +63,8 @@ def gone(
         transfer.direct_failed(cx, call, leg, failure)
     elif call.transfer is not None and call.transfer.by_channel == channel:
         transfer.transferring_side_gone(cx, call, leg)
+    elif by_peer and transfer.left_too_soon(cx, leg):
+        transfer.recall(cx, call, leg)
     else:
         call.hangup_cause = call.hangup_cause or cause
         talking.far_side_gone(cx, call, leg)

@@ -60,6 +60,8 @@ class Leg(msgspec.Struct, kw_only=True):
     on_hold: bool = False
     #: A nailed-up line: lent by this call, not ended with the one it is lent to.
     line_call: CallId = ""
+    #: When its phone was told that the transfer it asked for failed.
+    transfer_failed_at: float | None = None
 
 
 class PlayFor(StrEnum):
@@ -196,6 +198,8 @@ class Session(msgspec.Struct, kw_only=True):
     agent: AgentId
     phone: PhoneId
     since: float
+    #: On a call outside the distributor, as it was told last.
+    busy: bool = False
     #: Channel and call of the nailed-up line, when it is up.
     line: ChannelId = ""
     line_call: CallId = ""
@@ -212,5 +216,7 @@ class SwitchState(msgspec.Struct, kw_only=True):
     calls: dict[CallId, Call] = {}
     sessions: dict[AgentId, Session] = {}
     reachable: dict[PhoneId, bool] = {}
+    #: Phones on calls that callcore does not hold.
+    busy_phones: dict[PhoneId, bool] = {}
     #: Nodes whose link is down, since when.
     down: dict[str, float] = {}

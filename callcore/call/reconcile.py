@@ -3,12 +3,12 @@
 Asterisk keeps talks and music going while callcore is away, but tells nobody what happened. On
 return, channels that are gone are treated as hung up (their time marked as estimated), legs that
 were answered meanwhile as answered, parties left alone in a bridge are let go, callers in a tree
-hear their node again, and a channel nobody knows is hung up rather than left in limbo.
+hear their node again, a caller nobody knows is welcomed, and any other stray channel is hung up.
 """
 
 from __future__ import annotations
 
-from callcore.call import legs, tree_walk
+from callcore.call import arrival, legs, tree_walk
 from callcore.call.actions import (
     CreateBridge,
     DestroyBridge,
@@ -18,7 +18,7 @@ from callcore.call.actions import (
 )
 from callcore.call.context import Context
 from callcore.call.ending import end_call
-from callcore.call.events import BackendDown, BackendUp, ChannelFact
+from callcore.call.events import BackendDown, BackendUp, CallArrived, ChannelFact
 from callcore.call.model import Call, LegState, PlayFor
 from callcore.call.state import CallState
 from callcore.types import BridgeId, ChannelId, LegFailure, Outcome
@@ -67,7 +67,7 @@ def backend_up(cx: Context, event: BackendUp) -> None:
     for call in before:
         if call.node == event.node:
             _compare(cx, call, facts, bridges)
-    _let_go_of_strangers(cx, event)
+    _meet_strangers(cx, event)
     _empty_bridges(cx, event)
 
 
@@ -129,11 +129,29 @@ def _bridge_again(cx: Context, call: Call, bridges: Bridges) -> None:
         )
 
 
-def _let_go_of_strangers(cx: Context, event: BackendUp) -> None:
-    """Channels in our hands that no call claims: nobody would ever end them."""
+def _meet_strangers(cx: Context, event: BackendUp) -> None:
+    """Channels in our hands that no call claims: a caller whose arrival we never heard of is
+    welcomed now; anything else nobody would ever end."""
     for fact in event.channels:
-        if fact.ours and fact.channel not in cx.by_channel:
+        if not fact.ours or fact.channel in cx.by_channel:
+            continue
+        if fact.entry is None:
             cx.do(Hangup(call="", channel=fact.channel))
+            continue
+        arrival.arrived(
+            cx,
+            CallArrived(
+                channel=fact.channel,
+                node=event.node,
+                entry=fact.entry,
+                endpoint=fact.endpoint,
+                caller_number=fact.caller_number,
+                caller_name=fact.caller_name,
+                dialled=fact.dialled,
+                arrived_at=fact.arrived_at or None,
+                answered=fact.up,
+            ),
+        )
 
 
 def _empty_bridges(cx: Context, event: BackendUp) -> None:

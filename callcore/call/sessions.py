@@ -13,7 +13,7 @@ from callcore.acd.events import (
 )
 from callcore.call.actions import WriteAgentState
 from callcore.call.context import Context
-from callcore.call.model import Session
+from callcore.call.model import Call, LegState, Role, Session
 from callcore.types import AgentId, PhoneId, Reach
 
 
@@ -48,6 +48,7 @@ def login(cx: Context, agent: AgentId, phone: PhoneId, ready: bool) -> None:
         logout(cx, agent)
     cx.state.sessions[agent] = Session(agent=agent, phone=phone, since=cx.now)
     cx.tell(LoggedIn(agent=agent, reachable=can_be_rung(cx, agent), ready=ready))
+    cx.check_phone(agent)
 
 
 def logout(cx: Context, agent: AgentId) -> None:
@@ -96,9 +97,35 @@ def phone_reachable(cx: Context, phone: PhoneId, reachable: bool) -> None:
 
 
 def phone_busy(cx: Context, phone: PhoneId, busy: bool) -> None:
+    """The phone is on a call outside callcore, or no more."""
+    if busy:
+        cx.state.busy_phones[phone] = True
+    else:
+        cx.state.busy_phones.pop(phone, None)
     for session in cx.state.sessions.values():
         if session.phone == phone:
-            cx.tell(BusyChanged(agent=session.agent, busy=busy))
+            cx.check_phone(session.agent)
+
+
+def tell_busy(cx: Context, agent: AgentId) -> None:
+    """Whether the agent's phone is on a call that the distributor knows nothing of."""
+    session = cx.state.sessions.get(agent)
+    if session is None:
+        return
+    outside = session.phone in cx.state.busy_phones
+    busy = outside or any(_occupies(call, agent) for call in cx.state.calls.values())
+    if session.busy != busy:
+        session.busy = busy
+        cx.tell(BusyChanged(agent=agent, busy=busy))
+
+
+def _occupies(call: Call, agent: AgentId) -> bool:
+    if not call.live:
+        return False
+    return call.placed_by == agent or any(
+        leg.agent == agent and leg.role is Role.PARTY and leg.state is not LegState.ENDING
+        for leg in call.legs.values()
+    )
 
 
 def tell_reachable(cx: Context, agent: AgentId) -> None:

@@ -114,11 +114,18 @@ class Switch:
 
     def _finish(self) -> list[AnyAction]:
         waiting = self.cx.to_distributor
+        self._check_phones()
         while waiting:
             for decision in self.distributor.handle(waiting.popleft(), self.cx.now):
                 self._decide(decision)
+            self._check_phones()
         self._arm()
         return self.cx.actions
+
+    def _check_phones(self) -> None:
+        while self.cx.phones_to_check:
+            agent, _ = self.cx.phones_to_check.popitem()
+            sessions.tell_busy(self.cx, agent)
 
     def _decide(self, decision: acd.AnyAcdAction) -> None:
         match decision:

@@ -8,7 +8,9 @@ from callcore.call.actions import (
     Join,
     PauseRecording,
     ResumeRecording,
+    StartMusic,
     StartRecording,
+    StopMusic,
 )
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
@@ -92,10 +94,16 @@ def resume_recording(cx: Context, call: Call) -> None:
 
 
 def hold(cx: Context, call: Call, leg: Leg, on: bool) -> None:
-    """A phone pressed hold, or let go of it; the back end plays the music to the other side."""
+    """A phone pressed hold, or let go of it; the others hear music meanwhile.
+
+    The mixer of a recorded call passes no hold on, so the music is ours.
+    """
     if leg.on_hold == on or not call.live:
         return
     leg.on_hold = on
+    for other in call.legs.values():
+        if other.channel != leg.channel and other.state is LegState.UP:
+            _music(cx, call, other, on)
     cx.note(call, "held" if on else "unheld", by=leg.role.value, agent=leg.agent)
     if on:
         cx.begin(call, SegmentKind.HOLD, agent=leg.agent, queue=call.queue)
@@ -103,6 +111,17 @@ def hold(cx: Context, call: Call, leg: Leg, on: bool) -> None:
         cx.close(call, SegmentKind.HOLD, "resumed", leg.agent)
     if leg.role is Role.AGENT and leg.agent == call.agent:
         cx.tell(HoldChanged(contact=call.id, agent=leg.agent, on_hold=on))
+
+
+def _music(cx: Context, call: Call, leg: Leg, on: bool) -> None:
+    if leg.role is not Role.CALLER:
+        action = StartMusic if on else StopMusic
+        cx.do(action(call=call.id, channel=leg.channel))
+    elif on:
+        queue = cx.state.directory.queues.get(call.queue)
+        cx.music_on(call, queue.music if queue is not None else "default")
+    else:
+        cx.music_off(call)
 
 
 def far_side_gone(cx: Context, call: Call, leg: Leg) -> None:

@@ -10,7 +10,7 @@ one joins the caller of the first.
 
 from __future__ import annotations
 
-from callcore.acd.events import BusyChanged, ContactAssigned, ContactLeft
+from callcore.acd.events import ContactAssigned
 from callcore.call import queueing, talking, tree_walk
 from callcore.call.actions import AnswerTransfer, Dial, Join, Leave
 from callcore.call.context import Context
@@ -22,6 +22,8 @@ from callcore.call.state import CallState, Move
 from callcore.types import AgentId, LegFailure, Outcome
 
 RING_SECONDS = 30.0
+LEAVING_SECONDS = 2.0
+"""A phone that hangs up so soon after its transfer failed did not wait to hear of it."""
 
 # --- dialling one target for a caller -----------------------------------------------------------
 
@@ -56,7 +58,7 @@ def dial_for_caller(
         channel=leg.channel, deadline=cx.now + ring_seconds, target=dialled, agent=agent
     )
     if agent:
-        cx.tell(BusyChanged(agent=agent, busy=True))
+        cx.check_phone(agent)
     cx.begin(call, SegmentKind.DIAL, target=leg.target, agent=agent)
     cx.note(call, "dialled", target=leg.target, agent=agent)
     cx.do(
@@ -150,14 +152,14 @@ def direct_answered(cx: Context, call: Call, leg: Leg) -> None:
 
 def _becomes_agent(cx: Context, call: Call, leg: Leg) -> None:
     """An agent reached directly holds the contact like one reached by an offer."""
-    cx.tell(BusyChanged(agent=leg.agent, busy=False))
     if call.direction == "internal":
-        cx.tell(BusyChanged(agent=leg.agent, busy=True))
-        return
+        return  # stays busy
     leg.role = Role.AGENT
     call.agent = leg.agent
     call.first_agent = call.first_agent or leg.agent
+    # First assigned, then not busy: in between the agent would be offered another contact.
     cx.tell(ContactAssigned(contact=call.id, agent=leg.agent, queue=call.queue))
+    cx.check_phone(leg.agent)
 
 
 def direct_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None:
@@ -165,7 +167,7 @@ def direct_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> Non
     cx.close(call, SegmentKind.DIAL, failure.value)
     cx.note(call, "dial_failed", target=leg.target, agent=leg.agent, result=failure.value)
     if leg.agent:
-        cx.tell(BusyChanged(agent=leg.agent, busy=False))
+        cx.check_phone(leg.agent)
     if leg.state is not LegState.ENDING:
         cx.drop_leg(call, leg.channel)
     call.direct = None
@@ -204,7 +206,7 @@ def _stop_dialling(cx: Context, call: Call) -> None:
         cx.close(call, SegmentKind.DIAL, "transferred")
         cx.hang_up(call, leg)
         if leg.agent:
-            cx.tell(BusyChanged(agent=leg.agent, busy=False))
+            cx.check_phone(leg.agent)
     call.direct = None
 
 
@@ -219,7 +221,7 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
     if call.state is not CallState.TALKING or target is None or target.kind is TargetKind.FEATURE:
         cx.note(call, "transfer_refused", target=dialled)
         if refer and leg is not None:
-            cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=False))
+            _tell_failure(cx, call, leg)
         return
     call.transfers += 1
     leg = leg or _agent_leg(call)
@@ -265,6 +267,8 @@ def _agent_leg(call: Call) -> Leg | None:
 
 def _let_go(cx: Context, call: Call, leg: Leg | None, *, refer: bool) -> None:
     """The transferring side is done with the call."""
+    if leg is not None:
+        talking.hold(cx, call, leg, on=False)
     cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
     if leg is None:
         return
@@ -294,9 +298,30 @@ def _come_back(cx: Context, call: Call, moved: Transfer) -> None:
         _recall(cx, call)
         return
     cx.note(call, "transfer_failed", back_to=leg.agent)
-    if moved.refer:
-        cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=False))
     talking.connect(cx, call, leg)
+    if moved.refer:
+        _tell_failure(cx, call, leg)
+
+
+def _tell_failure(cx: Context, call: Call, leg: Leg) -> None:
+    leg.transfer_failed_at = cx.now
+    cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=False))
+
+
+def left_too_soon(cx: Context, leg: Leg) -> bool:
+    """The phone's BYE may have crossed our news that its transfer failed."""
+    failed = leg.transfer_failed_at
+    return failed is not None and cx.now - failed <= LEAVING_SECONDS
+
+
+def recall(cx: Context, call: Call, leg: Leg) -> None:
+    """The phone hung up as if its transfer had worked: the caller must not pay for that."""
+    release_agent(cx, call, leg)
+    cx.close(call, SegmentKind.TALK, "ended", leg.agent)
+    cx.drop_leg(call, leg.channel)
+    cx.note(call, "transfer_failed", back_to="queue")
+    cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
+    _recall(cx, call)
 
 
 def _recall(cx: Context, call: Call) -> None:
@@ -320,12 +345,15 @@ def attended(cx: Context, first: Call, second: Call, channel: str) -> None:
     """Join the parties of a phone's two calls; `channel` is the leg whose REFER waits."""
     kept, consult = _which_is_kept(first, second)
     cx.note(kept, "transfer_asked", by=kept.agent, kind="attended", consult=consult.id)
-    done = _take_over(cx, kept, consult)
+    transferor = _agent_leg(kept)
     asking = cx.call_of(channel) or kept
-    cx.do(AnswerTransfer(call=asking.id, channel=channel, ok=done))
-    if not done:
+    if transferor is None or not _has_party(kept, consult):
         cx.note(kept, "transfer_refused", consult=consult.id)
+        cx.do(AnswerTransfer(call=asking.id, channel=channel, ok=False))
         return
+    # Before the hang-up: a phone whose call ended first hears that the transfer failed.
+    cx.do(AnswerTransfer(call=asking.id, channel=channel, ok=True))
+    _take_over(cx, kept, consult, transferor)
     kept.transfers += 1
     cx.note(kept, "transferred", consult=consult.id)
     end_call(cx, consult, hung_up_by="callcore", outcome=Outcome.TRANSFERRED)
@@ -340,33 +368,37 @@ def _which_is_kept(first: Call, second: Call) -> tuple[Call, Call]:
     return first, second
 
 
-def _take_over(cx: Context, kept: Call, consult: Call) -> bool:
-    """Give `kept` what `consult` reached; false where that is not something to give."""
+def _has_party(kept: Call, consult: Call) -> bool:
+    """`consult` reached somebody, rings somebody or waits for somebody that `kept` can have."""
     if kept.state is not CallState.TALKING or not consult.live:
         return False
-    transferor = _agent_leg(kept)
-    if transferor is None:
-        return False
     if consult.state is CallState.TALKING:
-        party = _agent_leg(consult)
-        if party is None:
-            return False
-        _drop_transferor(cx, kept, transferor)
+        return _agent_leg(consult) is not None
+    return consult.queued_since is not None or _ringing_leg(consult) is not None
+
+
+def _ringing_leg(call: Call) -> Leg | None:
+    return call.legs.get(call.direct.channel) if call.direct is not None else None
+
+
+def _take_over(cx: Context, kept: Call, consult: Call, transferor: Leg) -> None:
+    """Give `kept` what `consult` reached."""
+    party = _agent_leg(consult) if consult.state is CallState.TALKING else None
+    since, queue, priority = consult.queued_since, consult.queue, consult.priority
+    _drop_transferor(cx, kept, transferor)
+    if party is not None:
         _move_party(cx, kept, consult, party)
-        return True
-    if consult.queued_since is not None:
-        since, queue, priority = consult.queued_since, consult.queue, consult.priority
-        _drop_transferor(cx, kept, transferor)
-        cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
+        return
+    cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
+    if since is not None:
         queueing.leave_queue(cx, consult, "transferred")
         queueing.enter_queue(cx, kept, queue, priority=priority, since=since)
-        return True
-    if consult.direct is not None:
-        return _take_over_ringing(cx, kept, consult, transferor)
-    return False
+    else:
+        _take_over_ringing(cx, kept, consult)
 
 
 def _drop_transferor(cx: Context, kept: Call, transferor: Leg) -> None:
+    talking.hold(cx, kept, transferor, on=False)
     cx.close(kept, SegmentKind.TALK, "transferred", transferor.agent)
     release_agent(cx, kept, transferor)
     cx.hang_up(kept, transferor)
@@ -377,15 +409,14 @@ def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
     cx.do(Leave(call=kept.id, bridge=consult.bridge, channel=party.channel))
     if consult.agent and consult.agent == party.agent:
         consult.agent = ""  # no wrap-up for the consultation; the kept call has it
-        cx.tell(ContactLeft(contact=consult.id, abandoned=False))
     cx.drop_leg(consult, party.channel)
     cx.add_leg(kept, party)
     party.state = LegState.UP
     if party.agent:
-        cx.tell(BusyChanged(agent=party.agent, busy=False))
         party.role = Role.AGENT
         kept.agent = party.agent
         cx.tell(ContactAssigned(contact=kept.id, agent=party.agent, queue=kept.queue))
+        cx.check_phone(party.agent)
     cx.open_bridge(kept)
     cx.do(Join(call=kept.id, bridge=kept.bridge, channels=(party.channel,)))
     cx.move(kept, Move.CONNECT)
@@ -393,21 +424,18 @@ def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
     cx.note(kept, "connected", agent=party.agent, target=party.target)
 
 
-def _take_over_ringing(cx: Context, kept: Call, consult: Call, transferor: Leg) -> bool:
+def _take_over_ringing(cx: Context, kept: Call, consult: Call) -> None:
     """Semi-attended: the target still rings; the caller waits for it with music."""
     direct = consult.direct
-    leg = consult.legs.get(direct.channel) if direct is not None else None
+    leg = _ringing_leg(consult)
     if direct is None or leg is None:
-        return False
-    _drop_transferor(cx, kept, transferor)
+        return
     cx.drop_leg(consult, leg.channel)
     consult.direct = None
     cx.close(consult, SegmentKind.DIAL, "transferred")
     cx.add_leg(kept, leg)
     kept.direct = direct
     kept.transfer = Transfer(by_channel="", refer=False)
-    cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
     cx.move(kept, Move.RING)
     cx.begin(kept, SegmentKind.DIAL, target=leg.target, agent=leg.agent)
     cx.music_on(kept)
-    return True

@@ -367,13 +367,19 @@ def _looks_dialled(channel: ari.Channel) -> bool:
     )
 
 
+#: Contexts of `dialplans/extensions.conf`.
+_DOORS = {"callcore-trunk": Entry.TRUNK, "callcore-phone": Entry.PHONE}
+
+
 def _fact(channel: ari.Channel, ours: bool) -> ChannelFact:
     return ChannelFact(
         channel=channel.id,
         up=channel.state == "Up",
         ours=ours,
+        entry=_DOORS.get(channel.dialplan.context),
         endpoint=endpoint_of(channel.name),
         caller_number=printable(channel.caller.number),
+        caller_name=printable(_unescaped(channel.caller.name)),
         dialled=printable(channel.dialplan.exten),
         arrived_at=_moment(channel.creationtime),
     )

@@ -107,7 +107,9 @@ def check_ports(settings: ManagedSettings) -> None:
             check_port(purpose, setting, address, port, kind)
 
 
-def check_port(purpose: str, setting: str, address: str, port: int, kind: int) -> None:
+def check_port(
+    purpose: str, setting: str, address: str, port: int, kind: int, file: str = "callcore.toml"
+) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:
@@ -119,5 +121,5 @@ def check_port(purpose: str, setting: str, address: str, port: int, kind: int) -
             protocol = "tcp" if kind == socket.SOCK_STREAM else "udp"
             raise SetupError(
                 f"port {port}/{protocol} on {address} ({purpose}) cannot be used: {exc.strerror}."
-                f" Stop what uses it (ss -lpn 'sport = :{port}') or set {setting} in callcore.toml"
+                f" Stop what uses it (ss -lpn 'sport = :{port}') or set {setting} in {file}"
             ) from exc

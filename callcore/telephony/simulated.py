@@ -161,6 +161,7 @@ class SimulatedBackend:
         channel = Channel(
             id=f"{self.node}-{next(self._ids)}",
             endpoint=endpoint,
+            entry=entry,
             arrived=True,
             arrived_at=self.now,
             caller_number=number,
@@ -241,7 +242,7 @@ class SimulatedBackend:
             node=self.node,
             channels=tuple(
                 ev.ChannelFact(
-                    channel=c.id, up=c.up, ours=True, endpoint=c.endpoint,
+                    channel=c.id, up=c.up, ours=True, entry=c.entry, endpoint=c.endpoint,
                     caller_number=c.caller_number, dialled=c.dialled, arrived_at=c.arrived_at,
                 )
                 for c in self.channels.values()

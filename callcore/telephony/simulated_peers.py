@@ -8,7 +8,7 @@ from itertools import count
 
 import msgspec
 
-from callcore.types import BridgeId, ChannelId, PlaybackId, RecordingId
+from callcore.types import BridgeId, ChannelId, Entry, PlaybackId, RecordingId
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,7 @@ class Channel(msgspec.Struct, kw_only=True):
 
     id: ChannelId
     endpoint: str
+    entry: Entry | None = None
     arrived: bool
     arrived_at: float
     caller_number: str = ""

@@ -287,6 +287,26 @@ def test_assignment_takes_an_agent_out_of_what_goes_on(floor, make_queue, work):
     assert waiting == ([] if work == "wrapping_up" else ["c1"])
 
 
+@pytest.mark.parametrize("on_hold", [False, True])
+def test_attended_transfer_to_an_agent_who_talks_exchanges_the_contact(floor, make_queue, on_hold):
+    """The consultation ends without wrap-up; the caller's own wrap-up follows at its end."""
+    floor.configure(make_queue(agents=["ann"], wrap_up_seconds=3), make_queue("other"))
+    floor.login("ann")
+    floor.call("consult")
+    floor.answer("consult", "ann")
+    if on_hold:
+        floor.feed(ev.HoldChanged(contact="consult", agent="ann", on_hold=True))
+    floor.feed(ev.ContactAssigned(contact="c1", agent="ann", queue="other"))
+    assert (floor.agent("ann").state, floor.agent("ann").contact) == ("talking", "c1")
+    floor.feed(ev.ContactReleased(contact="consult", agent="ann"))
+    assert floor.distributor.ignored == {"not_connected": 1}
+    floor.call("c2")
+    assert ("c2", "ann") not in floor.offers()
+    floor.release("c1", "ann")
+    assert floor.agent("ann").contact == "c2"
+    assert floor.distributor.snapshot().stats.agent("ann").handling.handled == 2
+
+
 def test_an_operator_gives_a_waiting_contact_to_an_agent(floor, make_queue):
     """Assigned out of the queue: other phones stop, and the queue counts it as answered."""
     floor.configure(make_queue(agents=["ann", "bob"]), agents=["cyd"])

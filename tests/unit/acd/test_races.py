@@ -74,9 +74,9 @@ MISFITS = {
         ev.HoldChanged(**C1_ANN, on_hold=False),
         "no_change",
     ),
-    "assigned while talking": (
-        [ev.OfferAnswered(**C1_ANN)],
-        ev.ContactAssigned(contact="c9", agent="ann"),
+    "assigned from the queue while talking": (
+        [ev.OfferAnswered(**C1_ANN), ev.ContactQueued(contact="c2", queue="q")],
+        ev.ContactAssigned(contact="c2", agent="ann"),
         "agent_holds_contact",
     ),
     "assigned twice": (

@@ -95,6 +95,19 @@ def test_strangers_and_empty_bridges_are_cleared_away() -> None:
     assert desk.only(act.DestroyBridge).bridge == "b-old"
 
 
+def test_a_caller_whose_arrival_was_never_heard_of_is_welcomed() -> None:
+    """callcore died between the arrival and the journal: the caller does not pay for it."""
+    desk = Desk()
+    fact = ChannelFact(
+        channel="x7", up=True, ours=True, entry=ev.Entry.TRUNK, endpoint="tel", dialled="600",
+        caller_number="77", arrived_at=990.0,
+    )  # fmt: skip
+    desk.feed(ev.BackendUp(node="n", channels=(fact,)))
+    call = desk.call_on("x7")
+    assert (call.queue, call.queued_since, call.caller_number) == ("sales", 990.0, "77")
+    assert not desk.now_out(act.Answer), "it was answered already"
+
+
 def test_asterisk_died_closes_its_calls_and_frees_the_agents() -> None:
     desk = Desk()
     desk.login("ann")
