@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,19 +29,19 @@ PATIENCE = float(os.environ.get("CALLCORE_TEST_PATIENCE", "1"))
 BASE = """
 [asterisk]
 managed_address = "{address}"
-managed_ari_port = 8088
-managed_ami_port = 5038
+managed_ari_port = {ari_port}
+managed_ami_port = {ami_port}
 fallback_after_seconds = {fallback_after}
 [sip]
 bind = "{address}"
-udp_port = 5060
+udp_port = {udp_port}
 tcp_port = {tcp_port}
 tls_port = {tls_port}
 rtp_start = 20000
 rtp_end = 24000
 [api]
 bind = "{address}"
-port = 8080
+port = {api_port}
 token_file = "{token_file}"
 [log]
 format = "json"
@@ -61,8 +62,12 @@ class LabSite:
     number: int
     config: str = ""
     trees: dict[str, str] = field(default_factory=dict)
+    udp_port: int = 5060
     tcp_port: int = 5060
     tls_port: int = 0
+    ari_port: int = 8088
+    ami_port: int = 5038
+    api_port: int = 8080
     fallback_after: int = 30
     _process: asyncio.subprocess.Process | None = None
     _session: aiohttp.ClientSession | None = None
@@ -72,17 +77,26 @@ class LabSite:
 
     async def __aenter__(self) -> LabSite:
         self.write()
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for phone in self._phones:
-            await phone.close()
-        await self.stop()
-        await self.stop_asterisk()
-        if self._session is not None:
-            await self._session.close()
-            await asyncio.sleep(0)
+        await self.close()
+
+    async def close(self) -> None:
+        """End everything of this site, whatever fails: phones, callcore, Asterisk."""
+        async with AsyncExitStack() as stack:
+            if self._session is not None:
+                stack.push_async_callback(self._session.close)
+            stack.push_async_callback(self.stop_asterisk)
+            stack.push_async_callback(self.stop)
+            for phone in self._phones:
+                stack.push_async_callback(phone.close)
+        await asyncio.sleep(0)  # aiohttp's connections end in the next round of the loop
 
     @property
     def address(self) -> str:
@@ -98,7 +112,7 @@ class LabSite:
 
     @property
     def sip(self) -> tuple[str, int]:
-        return self.address, 5060
+        return self.address, self.udp_port
 
     @property
     def var(self) -> Path:
@@ -124,6 +138,10 @@ class LabSite:
         base = BASE.format(
             address=self.address,
             callers=self.caller_address,
+            udp_port=self.udp_port,
+            ari_port=self.ari_port,
+            ami_port=self.ami_port,
+            api_port=self.api_port,
             tcp_port=self.tcp_port,
             tls_port=self.tls_port,
             fallback_after=self.fallback_after,
@@ -203,7 +221,7 @@ class LabSite:
 
     @property
     def url(self) -> str:
-        return f"http://{self.address}:8080"
+        return f"http://{self.address}:{self.api_port}"
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -1,0 +1,145 @@
+"""`make demo`: the main job end to end, on real SIP phones, with real speech, checked by itself.
+
+It runs a callcore of its own (files under var/demo, loopback addresses) and prints what happens as
+it happens, then each check with its verdict, then one line of JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from callcore.directory_file import hash_pin
+from callcore.errors import CallcoreError, SetupError
+from callcore.lab.demo_cast import ANNAS_PIN
+from callcore.lab.demo_checks import Verdict, check, summary
+from callcore.lab.demo_story import CONFIG, Story
+from callcore.lab.demo_timeline import Timeline
+from callcore.lab.errors import LabError
+from callcore.lab.site import LabSite
+from callcore.telephony.preflight import check_port
+
+PROJECT = Path(__file__).resolve().parents[2]
+DIRECTORY = PROJECT / "var" / "demo"
+#: Third part of the addresses 127.0.x.1 … .3.
+NUMBER = 200
+PORTS = {"SIP": 25060, "ARI": 28088, "AMI": 25038, "API": 28080}
+#: The whole story takes about 45 s.
+LONGEST_SECONDS = 180.0
+
+
+def main() -> int:
+    """0: every check held; 1: not; 2: it could not be played."""
+    try:
+        with only_one():
+            return asyncio.run(demo())
+    except (SetupError, CallcoreError) as exc:
+        return give_up(str(exc))
+    except LabError as exc:
+        return give_up(f"{exc}\nThe log of callcore: {DIRECTORY / 'serve.log'}")
+    except BaseExceptionGroup as group:
+        ours, others = group.split(LabError)
+        if ours is None or others is not None:
+            raise
+        return give_up(f"{_first(ours)}\nThe log of callcore: {DIRECTORY / 'serve.log'}")
+    except TimeoutError:
+        return give_up(f"not over after {LONGEST_SECONDS:g} s, see {DIRECTORY / 'serve.log'}")
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return give_up("interrupted")
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def give_up(reason: str) -> int:
+    print(f"demo: {reason}", file=sys.stderr)
+    return 2
+
+
+@contextmanager
+def only_one() -> Iterator[None]:
+    """Two demos at once would take each other's ports and files."""
+    DIRECTORY.parent.mkdir(parents=True, exist_ok=True)
+    with (DIRECTORY.parent / "demo.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SetupError("another demo is running here: wait until it has ended") from None
+        yield
+
+
+async def demo() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    site = LabSite(
+        DIRECTORY,
+        NUMBER,
+        CONFIG.format(project=PROJECT, pin_hash=hash_pin(ANNAS_PIN)),
+        udp_port=PORTS["SIP"],
+        tcp_port=0,
+        ari_port=PORTS["ARI"],
+        ami_port=PORTS["AMI"],
+        api_port=PORTS["API"],
+    )
+    await make_ready(site)
+    tell(
+        f"A callcore of its own in {DIRECTORY}, on {site.address}. Starting Asterisk and callcore."
+    )
+    async with asyncio.timeout(LONGEST_SECONDS), site:
+        timeline = Timeline(site.log_file, tell)
+        following = asyncio.create_task(timeline.follow())
+        try:
+            story = Story(site, timeline, tell)
+            await story.play()
+            await site.quiet()
+            tell("")
+            tell("Checks")
+            verdicts = [show(verdict) async for verdict in check(site, timeline, story.agents)]
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        tell("")
+        tell(f"Recordings to listen to: {site.var / 'recordings'}")
+        facts = await summary(site, verdicts)
+    tell(json.dumps(facts))
+    return 1 if facts["checks_failed"] else 0
+
+
+async def make_ready(site: LabSite) -> None:
+    """What would stop the demo half-way is said at once, in one line."""
+    for program, package in (("baresip", "baresip-core"), ("espeak-ng", "espeak-ng")):
+        if shutil.which(program) is None:
+            raise SetupError(f"{program} is not installed: apt install {package}, or make setup")
+    if not (PROJECT / "var" / "prompts" / "music").is_dir():
+        raise SetupError("the prompts are not made yet: run make setup")
+    await site.stop_asterisk()  # of a demo that was killed
+    for name, port in PORTS.items():
+        kind = socket.SOCK_DGRAM if name == "SIP" else socket.SOCK_STREAM
+        check_port(name, "PORTS", site.address, port, kind, file="callcore/lab/demo.py")
+    shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+def tell(text: str) -> None:
+    print(text, flush=True)
+
+
+def show(verdict: Verdict) -> Verdict:
+    word = "FAILED" if verdict.fault else "ok"
+    tell(f"  {word:<6}  {verdict.what}" + (f": {verdict.fault}" if verdict.fault else ""))
+    return verdict
+
+
+if __name__ == "__main__":
+    sys.exit(main())
