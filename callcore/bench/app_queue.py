@@ -35,7 +35,8 @@ def extensions_conf(numbers: Mapping[str, str]) -> str:
     lines = ["[callcore-trunk](+)"]
     for number, queue in numbers.items():
         lines += [
-            f"exten => {number},1,Answer()",
+            # i: at once, as ARI answers; else it waits up to 500 ms for the caller's first sound.
+            f"exten => {number},1,Answer(,i)",
             f" same => n,Queue({queue})",
             " same => n,Hangup()",
         ]

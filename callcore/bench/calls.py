@@ -1,8 +1,8 @@
 """`callcore bench calls`: calls through callcore and through Queue(), seen on the wire.
 
 One Asterisk, one set of phones (a SIPp process), callers on a trunk (another one). Truth is a
-capture of the SIP packets with kernel times. Callers speak a quarter of a second after the answer,
-to both systems: Asterisk's answer waits for the first sound of the caller, up to 500 ms.
+capture of the SIP packets with kernel times. Callers and phones send no sound, to both systems, and
+both answer without waiting for it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from callcore.bench.figures import (
     read_wire,
 )
 from callcore.bench.usage import Meter, Usage
-from callcore.lab import audio, sipp
+from callcore.lab import sipp
 from callcore.lab.capture import Address, SipCapture
 from callcore.lab.errors import ToolError
 from callcore.lab.site import LabSite
@@ -117,7 +117,6 @@ class Bench:
         self._scale = scale
         self._tell = tell
         self._phones: Address = (site.phone_address, PHONE_PORT)
-        self._speech = site.directory / "hello.ulaw"
         self._idle = Usage(1.0, {})
 
     async def run(self) -> list[Run]:
@@ -141,7 +140,6 @@ class Bench:
         names = [f"{n:03}" for n in range(1, self._scale.phones + 1)]
         phones = [f"p{name}" for name in names]
         self._tell(f"{len(phones)} phones register, their agents log in")
-        sipp.write_ulaw(self._speech, audio.silence(0.25))
         registered = await sipp.register_phones(
             [(phone, f"{phone}-secret") for phone in phones],
             self._site.directory / "register",
@@ -176,8 +174,6 @@ class Bench:
             calls=load.calls,
             rate=load.rate,
             talk_ms=60_000,
-            speech=self._speech,
-            speech_times=1,
             keys=load.keys,
             keys_how="info",
             keys_after_ms=1000,

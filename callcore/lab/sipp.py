@@ -191,11 +191,11 @@ def write_ulaw(path: Path, samples: Samples) -> Path:
     return path
 
 
-def _speech(speech: Path | None, times: int = -1) -> dict[str, object]:
+def _speech(speech: Path | None) -> dict[str, object]:
     """With speech each call needs a port of its own; without, all share one that nobody reads."""
     if speech is None:
         return {"speech": "", "audio_port": "[media_port]"}
-    action = f'<nop><action><exec rtp_stream="{speech},{times},0"/></action></nop>'
+    action = f'<nop><action><exec rtp_stream="{speech},-1,0"/></action></nop>'
     return {"speech": action, "audio_port": "[rtpstream_audio_port]"}
 
 
@@ -284,7 +284,6 @@ def callers(
     talk_ms: int = 10_000,
     patience_ms: int = 60_000,
     speech: Path | None = None,
-    speech_times: int = -1,
     keys: str = "",
     keys_how: str = "rfc4733",
     keys_after_ms: int = 500,
@@ -304,7 +303,7 @@ def callers(
         "patience_ms": patience_ms,
         "talk_ms": max(1, talk_ms),
         "keys": _keys(keys, keys_how, keys_after_ms, caller),
-        **_speech(speech, speech_times),
+        **_speech(speech),
     }
     period = ["-r", str(rate)] if rate == int(rate) else ["-r", str(round(rate * 10)), "-rp", "10s"]
     return Sipp(
