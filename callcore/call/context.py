@@ -64,7 +64,8 @@ class Context:
 
     def check_phone(self, agent: AgentId) -> None:
         """When the rule has finished, see whether the agent's phone is busy and tell."""
-        self.phones_to_check[agent] = None
+        if agent:
+            self.phones_to_check[agent] = None
 
     def tell(self, event: AnyAcdEvent) -> None:
         self.to_distributor.append(event)
@@ -107,9 +108,12 @@ class Context:
     def add_leg(self, call: Call, leg: Leg) -> None:
         call.legs[leg.channel] = leg
         self.by_channel[leg.channel] = call.id
+        self.check_phone(leg.agent)
 
     def drop_leg(self, call: Call, channel: ChannelId) -> None:
-        call.legs.pop(channel, None)
+        leg = call.legs.pop(channel, None)
+        if leg is not None and leg.agent and leg.role is Role.PARTY:
+            self.check_phone(leg.agent)
         if self.by_channel.get(channel) == call.id:
             del self.by_channel[channel]
 
@@ -120,6 +124,7 @@ class Context:
         if leg.line_call:
             self._return_line(call, leg)
             return
+        self.check_phone(leg.agent)
         leg.state = LegState.ENDING
         self.do(Hangup(call=call.id, channel=leg.channel, reason=reason))
 
