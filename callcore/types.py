@@ -69,6 +69,8 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     #: The caller hung up in the queue or while an agent was being offered.
     ABANDONED = "abandoned"
+    #: The queue gave up (full, waited too long) and nobody else answered.
+    OVERFLOWED = "overflowed"
     #: The caller hung up, or the tree ended, before any queue.
     IVR_ONLY = "ivr_only"
     VOICEMAIL = "voicemail"

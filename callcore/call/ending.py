@@ -85,6 +85,8 @@ def _outcome(call: Call) -> Outcome:
         return Outcome.ABANDONED
     if call.state is CallState.RINGING:
         return Outcome.UNANSWERED
+    if call.queued_at is not None:
+        return Outcome.OVERFLOWED
     return Outcome.IVR_ONLY
 
 

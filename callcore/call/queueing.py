@@ -85,6 +85,8 @@ def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, result)
     for leg in offered_legs(call):
+        if leg.state is LegState.ANNOUNCING:
+            release_agent(cx, call, leg)  # had accepted: theirs was the contact
         _stop_offer(cx, call, leg, HangupReason.NORMAL, result)
     cx.tell(ContactLeft(contact=call.id, abandoned=False))
 

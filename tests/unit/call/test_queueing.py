@@ -152,7 +152,7 @@ def test_a_caller_who_waited_too_long_hears_goodbye() -> None:
     desk.wait(60)
     assert desk.only(act.Play).media == ("prompt:en/not-available",)
     desk.played()
-    assert desk.record(call).outcome is Outcome.ABANDONED or desk.record(call).queue == "sales"
+    assert desk.record(call).outcome is Outcome.OVERFLOWED
     assert not call.live
 
 
@@ -255,3 +255,16 @@ def test_hold_is_a_segment_and_the_agents_state() -> None:
     assert (record.talk_seconds, record.hold_seconds) == (11, 5)
     assert record.hung_up_by == "agent"
     assert [h.channel for h in desk.now_out(act.Hangup)] == ["x1"]
+
+
+def test_a_caller_moved_during_the_announcement_releases_the_agent() -> None:
+    """The agent had accepted: moving the caller must not leave them talking to nobody."""
+    queue = msgspec.structs.replace(QUEUE, agent_announcement="text:en/{queue}")
+    other = msgspec.structs.replace(QUEUE, id="other", members=())
+    desk = Desk(site(queues={"sales": queue, "other": other}))
+    desk.login("ann")
+    call = desk.arrive()
+    desk.answer(desk.only(act.Dial))
+    desk.feed(ev.QueueLeaveAsked(call=call.id, queue="other"))
+    assert desk.agent_state("ann") == "wrapping_up"
+    assert call.queue == "other"
