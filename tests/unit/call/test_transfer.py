@@ -65,6 +65,30 @@ def test_a_failed_blind_transfer_goes_to_the_queue_when_the_agent_left() -> None
     assert call.priority == 1
 
 
+@pytest.mark.parametrize("target", ["999", "cid", "0555"])
+def test_a_phone_that_hangs_up_before_it_hears_of_the_failure(target: str) -> None:
+    """Its BYE crosses our news: the caller waits in the queue again instead of being cut off."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target=target))
+    if target == "0555":
+        desk.fail(desk.only(act.Dial), LegFailure.BUSY)
+    desk.now += 0.1
+    desk.hang_up(ann.channel)
+    assert call.live
+    assert call.queued_since == 1000.0
+    assert desk.only(act.Dial).endpoint == "phone:p2"
+    assert desk.agent_state("ann") == "wrapping_up"
+
+
+def test_a_phone_that_hangs_up_well_after_a_failed_transfer_ends_the_call() -> None:
+    """By then the agent has heard of it, talked on, and means it."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="999"))
+    desk.now += 3
+    desk.hang_up(ann.channel)
+    assert not call.live
+
+
 def test_a_blind_transfer_that_rings_out_comes_back() -> None:
     """The transfer's own ring time-out."""
     desk, call, ann = talking()
@@ -126,6 +150,74 @@ def test_attended_joins_the_consulted_agent() -> None:
     desk.wait(5)
     assert not desk.switch.state.calls
     assert [desk.agent_state(a) for a in ("ann", "bob")] == ["idle", "idle"]
+
+
+def test_success_is_told_before_the_phone_is_hung_up() -> None:
+    """A phone whose call ended first would hear that its transfer failed."""
+    desk, _, ann = talking()
+    desk.dial_from("p1", "bob")
+    desk.answer(desk.only(act.Dial))
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    kinds = [type(a) for a in desk.out if isinstance(a, act.AnswerTransfer | act.Hangup)]
+    assert kinds == [act.AnswerTransfer, act.Hangup, act.Hangup]
+
+
+def test_attended_when_the_consultation_came_through_a_queue() -> None:
+    """Bob holds the consultation as a contact: he exchanges it for the caller, unwrapped."""
+    desk, call, ann = talking()
+    desk.feed(ev.HoldStarted(channel=ann.channel))
+    consult = desk.dial_from("p1", "600")
+    bob = desk.only(act.Dial)
+    desk.answer(bob)
+    assert consult.agent == "bob"
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert (call.agent, consult.agent) == ("bob", "")
+    assert desk.switch.distributor.ignored == {}
+    assert desk.switch.distributor.floor.seats["bob"].agent.contact == call.id
+    desk.confirm_hangups()
+    desk.hang_up("x1")
+    desk.confirm_hangups()
+    assert desk.agent_state("bob") == "wrapping_up"
+    desk.wait(5)
+    assert [desk.agent_state(a) for a in ("ann", "bob")] == ["idle", "idle"]
+    assert not desk.switch.state.calls
+
+
+def test_an_agent_who_is_consulted_is_offered_nothing_in_between() -> None:
+    """From busy with the consultation straight to the caller: no ring that flashes up."""
+    desk, call, ann = talking()
+    desk.dial_from("p1", "bob")
+    desk.answer(desk.only(act.Dial))
+    desk.arrive(channel="x2")
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert call.agent == "bob"
+    assert not desk.now_out(act.Dial)
+
+
+@pytest.mark.parametrize("caller_first", [True, False])
+def test_an_internal_call_leaves_both_agents_free(caller_first: bool) -> None:
+    """Whoever hangs up."""
+    desk = Desk()
+    desk.login("ann", "bob")
+    desk.dial_from("p1", "bob")
+    bob = desk.only(act.Dial)
+    desk.answer(bob)
+    assert [desk.agent_state(a) for a in ("ann", "bob")] == ["busy", "busy"]
+    desk.hang_up("y1" if caller_first else bob.channel)
+    desk.confirm_hangups()
+    assert [desk.agent_state(a) for a in ("ann", "bob")] == ["idle", "idle"]
+
+
+def test_the_caller_hears_music_while_held_and_none_after_the_transfer() -> None:
+    """Nobody resumes a call that was transferred away."""
+    desk, _, ann = talking()
+    desk.feed(ev.HoldStarted(channel=ann.channel))
+    assert desk.only(act.StartMusic).channel == "x1"
+    desk.dial_from("p1", "bob")
+    desk.answer(desk.only(act.Dial))
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert desk.only(act.StopMusic).channel == "x1"
 
 
 def test_attended_while_the_target_still_rings() -> None:
