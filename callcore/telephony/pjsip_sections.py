@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from callcore.directory import Directory, Dtmf, Phone, Trunk
+from callcore.directory import Directory, Dtmf, Phone, Transport, Trunk
 from callcore.errors import ConfigError
 
 PHONE_CONTEXT = "callcore-phone"
@@ -16,6 +16,8 @@ TRUNK_CONTEXT = "callcore-trunk"
 RTP_TIMEOUT = 120
 RTP_TIMEOUT_HOLD = 900
 PHONE_QUALIFY = 60
+#: A phone that does not register tells nobody that it is back.
+STATIC_PHONE_QUALIFY = 15
 
 _DTMF = {
     Dtmf.RFC4733: "rfc4733",
@@ -61,7 +63,7 @@ def phone_sections(phone: Phone) -> list[Section]:
         ("max_contacts", "1"),
         ("remove_existing", "yes"),
         ("minimum_expiration", "30"),
-        ("qualify_frequency", str(PHONE_QUALIFY)),
+        ("qualify_frequency", str(STATIC_PHONE_QUALIFY if phone.host else PHONE_QUALIFY)),
     ]
     if phone.host:
         host = _host(phone.host, f"phone {name}")
@@ -140,6 +142,9 @@ def _registration(name: str, user: str, host: str, uri: str) -> Section:
 def _media(peer: Phone | Trunk, place: str) -> list[tuple[str, str]]:
     codecs = [_checked(_CODEC, codec, f"{place}: codec") for codec in peer.codecs]
     nat = "yes" if peer.nat else "no"
+    # A phone often has no certificate and no open port of its own: the connection it made when it
+    # registered is the way back to it.
+    connected = isinstance(peer, Phone) and not peer.host and peer.transport is not Transport.UDP
     options = [
         ("disallow", "all"),
         ("allow", ",".join(codecs)),
@@ -147,7 +152,7 @@ def _media(peer: Phone | Trunk, place: str) -> list[tuple[str, str]]:
         ("direct_media", "no"),
         ("rtp_symmetric", nat),
         ("force_rport", nat),
-        ("rewrite_contact", nat),
+        ("rewrite_contact", "yes" if connected else nat),
         ("rtp_timeout", str(RTP_TIMEOUT)),
         ("rtp_timeout_hold", str(RTP_TIMEOUT_HOLD)),
         ("allow_transfer", "yes"),

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,20 @@ class Floor:
         await call.answered
         return call
 
+    async def run(self, *arguments: str) -> str:
+        """What a `callcore` command prints; it has to succeed."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "callcore.cli.main", *arguments,
+            cwd=self.site.directory,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(Path(__file__).parents[2])},
+        )  # fmt: skip
+        async with asyncio.timeout(30 * PATIENCE):
+            printed, complaints = await process.communicate()
+        assert process.returncode == 0, complaints.decode()
+        return printed.decode()
+
     async def far_side(self, port: int = 5060, host: str = "") -> Phone:
         """Who answers what callcore dials on the trunk."""
         phone = Phone("far", server=self.site.sip, host=host or self.site.caller_address, port=port)
@@ -88,6 +103,22 @@ class Floor:
     async def record(self, call: Call, wrapped_up: bool = False) -> dict[str, Any]:
         """The row of this caller's ended call."""
         return await self.site.ended_call(wrapped_up, caller_number=call.phone.user)
+
+    async def ended_since(self, at: float, **like: Any) -> dict[str, Any]:
+        """The row of the one call like this that arrived at or after this time and ended."""
+        found: list[dict[str, Any]] = []
+
+        async def holds() -> bool:
+            rows = (await self.site.get("calls/ended"))["calls"]
+            found[:] = [
+                row
+                for row in rows
+                if row["arrived_at"] >= at and all(row[k] == v for k, v in like.items())
+            ]
+            return len(found) == 1
+
+        await self.site.until(holds, f"one ended call like {like}; there are {found}")
+        return found[0]
 
     async def live(self, call: Call) -> dict[str, Any]:
         """This caller as the API shows it now."""
@@ -139,8 +170,12 @@ async def open_floor(
     *,
     trees: Mapping[str, str] | None = None,
     sounds: Mapping[str, Samples] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Floor]:
-    """Start a site; ``{number}`` in config and trees becomes the site's number."""
+    """Start a site; ``{number}`` in config and trees becomes the site's number.
+
+    `options` are those of `LabSite`.
+    """
     number, claim = claim_number()
     # pytest's directories are closed to others; Asterisk runs as a user of its own.
     for parent in (directory, directory.parent, directory.parent.parent):
@@ -154,6 +189,7 @@ async def open_floor(
         number,
         config.replace("{number}", str(number)),
         trees={name: text.replace("{number}", str(number)) for name, text in (trees or {}).items()},
+        **options,
     )
     try:
         async with site:
@@ -169,6 +205,24 @@ def phone_config(*names: str, **more: str) -> str:
     return "".join(
         f'[phones.{name}]\nsecret = "{name}-secret"\n{more.get(name, "")}\n' for name in names
     )
+
+
+async def rung(floor: Floor, phone: str, caller: Call | None = None) -> Call:
+    """The phone's next call, ringing."""
+    ringing = await floor.phones[phone].incoming()
+    await ringing.ring()
+    if caller is not None:
+        assert ringing.caller.user == caller.phone.user
+    return ringing
+
+
+async def talk(floor: Floor, number: str, phone: str) -> tuple[Call, Call]:
+    """A caller and the agent at this phone, talking."""
+    caller = await floor.call(number)
+    desk = await rung(floor, phone, caller)
+    await desk.answer()
+    await floor.is_in(caller, state="talking")
+    return caller, desk
 
 
 async def hears(call: Call, hz: float, seconds: float = 8.0) -> None:

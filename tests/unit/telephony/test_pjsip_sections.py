@@ -36,6 +36,15 @@ def test_a_phone_that_registers() -> None:
     assert "media_encryption" not in endpoint
 
 
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])
+def test_a_connected_phone_is_called_on_its_own_connection(transport: Transport) -> None:
+    """A TLS phone has no certificate to be called back with; a fixed address stays as it is."""
+    endpoint = by_type(phone_sections(Phone(id="d", secret="s", transport=transport)))["endpoint"]
+    assert (endpoint["rewrite_contact"], endpoint["rtp_symmetric"]) == ("yes", "no")
+    static = by_type(phone_sections(Phone(id="d", host="192.0.2.7", transport=transport)))
+    assert static["endpoint"]["rewrite_contact"] == "no"
+
+
 def test_a_phone_at_a_static_address() -> None:
     """Known by its address alone only where it has no password."""
     made = by_type(phone_sections(Phone(id="door", host="192.0.2.7:5062", transport=Transport.TCP)))
