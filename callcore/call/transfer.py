@@ -90,14 +90,18 @@ def _way_to(cx: Context, target: Target) -> tuple[str, AgentId] | LegFailure:
         if not trunk_has_room(cx, target.id):
             return LegFailure.BUSY
         return f"trunk:{target.id}/{target.number}", ""
-    if target.kind is TargetKind.PHONE:
-        return f"phone:{target.id}", agent_at(cx, target.id)
-    session = cx.state.sessions.get(target.id)
+    agent = agent_at(cx, target.id) if target.kind is TargetKind.PHONE else target.id
+    session = cx.state.sessions.get(agent)
     if session is None:
-        return LegFailure.UNREACHABLE
-    if any(call.agent == target.id for call in cx.state.calls.values()) or session.line:
+        at_phone = target.kind is TargetKind.PHONE
+        return (f"phone:{target.id}", "") if at_phone else LegFailure.UNREACHABLE
+    if holds_a_contact(cx, agent) or session.line:
         return LegFailure.BUSY
-    return f"phone:{session.phone}", target.id
+    return f"phone:{session.phone}", agent
+
+
+def holds_a_contact(cx: Context, agent: AgentId) -> bool:
+    return any(call.agent == agent for call in cx.state.calls.values())
 
 
 def agent_at(cx: Context, phone: str) -> AgentId:
@@ -152,8 +156,8 @@ def direct_answered(cx: Context, call: Call, leg: Leg) -> None:
 
 def _becomes_agent(cx: Context, call: Call, leg: Leg) -> None:
     """An agent reached directly holds the contact like one reached by an offer."""
-    if call.direction == "internal":
-        return  # stays busy
+    if call.direction == "internal" or holds_a_contact(cx, leg.agent):
+        return  # stays busy with it
     leg.role = Role.AGENT
     call.agent = leg.agent
     call.first_agent = call.first_agent or leg.agent
@@ -412,7 +416,7 @@ def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
     cx.drop_leg(consult, party.channel)
     cx.add_leg(kept, party)
     party.state = LegState.UP
-    if party.agent:
+    if party.agent and not holds_a_contact(cx, party.agent):
         party.role = Role.AGENT
         kept.agent = party.agent
         cx.tell(ContactAssigned(contact=kept.id, agent=party.agent, queue=kept.queue))
@@ -420,7 +424,7 @@ def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
     cx.open_bridge(kept)
     cx.do(Join(call=kept.id, bridge=kept.bridge, channels=(party.channel,)))
     cx.move(kept, Move.CONNECT)
-    cx.begin(kept, SegmentKind.TALK, agent=party.agent, queue=kept.queue, target=party.target)
+    cx.begin(kept, SegmentKind.TALK, agent=kept.agent, queue=kept.queue, target=party.target)
     cx.note(kept, "connected", agent=party.agent, target=party.target)
 
 
