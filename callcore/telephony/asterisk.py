@@ -23,7 +23,7 @@ from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
 from callcore.telephony.phones import PhoneWatch
-from callcore.types import ChannelId, HangupReason, PhoneId
+from callcore.types import ChannelId, PhoneId
 
 log = structlog.get_logger(__name__)
 
@@ -240,16 +240,6 @@ class AsteriskBackend:
         if told:
             self._out.extend(told)
             self._news.set()
-        if self._translator.excess:
-            self._refuse_excess()
-
-    def _refuse_excess(self) -> None:
-        """Calls above a trunk's limit: the trunk hears "congestion", callcore nothing."""
-        query = HANGUP_QUERY[HangupReason.CONGESTION]
-        for channel in self._translator.excess:
-            log.warning("trunk_full", node=self.node, channel=channel)
-            self._chores.put_nowait(partial(self._delete, f"channels/{part(channel)}?{query}"))
-        self._translator.excess.clear()
 
     async def _housekeeping(self) -> None:
         while True:

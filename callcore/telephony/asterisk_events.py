@@ -87,10 +87,9 @@ class Translator:
         self.legs: dict[ChannelId, Leg] = {}
         #: StasisStarts without our arguments (Local channels of a default REFER, foreign dialplan).
         self.strays = 0
-        #: Channels at once of an endpoint; 0 or missing: no limit.
+        #: Channels at once of an endpoint when we dial; 0 or missing: no limit. Arrivals above it
+        #: are told like all others: the rules refuse them, and they have their record.
         self.limits: dict[str, int] = {}
-        #: Arrived above the limit: to be hung up, never told.
-        self.excess: list[ChannelId] = []
         self._handlers: dict[type[ari.AriEvent], Callable[[Any], tuple[Event, ...]]] = {
             ari.StasisStart: self._stasis_start,
             ari.StasisEnd: self._stasis_end,
@@ -178,9 +177,6 @@ class Translator:
             self.strays += 1
             return ()
         endpoint = endpoint_of(channel.name)
-        if leg is None and self.full(endpoint):
-            self.excess.append(channel.id)
-            return ()
         # A channel the last snapshot showed, or one that left and came back, arrives anew.
         self.legs[channel.id] = Leg(id=channel.id, endpoint=endpoint, live=True)
         extra = _named(event.args[1:])

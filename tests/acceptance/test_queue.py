@@ -9,9 +9,8 @@ import pytest
 import pytest_asyncio
 
 from callcore.lab import audio
-from callcore.lab.call import Call
 
-from .floor import Floor, ever_heard, hears, hears_speech, open_floor, phone_config
+from .floor import Floor, ever_heard, hears, hears_speech, open_floor, phone_config, rung, talk
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="module")]
 
@@ -127,24 +126,6 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Floo
 async def floor(shared: Floor) -> AsyncIterator[Floor]:
     yield shared
     await shared.clear()
-
-
-async def rung(floor: Floor, phone: str, caller: Call | None = None) -> Call:
-    """The phone's next call, ringing."""
-    ringing = await floor.phones[phone].incoming()
-    await ringing.ring()
-    if caller is not None:
-        assert ringing.caller.user == caller.phone.user
-    return ringing
-
-
-async def talk(floor: Floor, number: str, phone: str) -> tuple[Call, Call]:
-    """A caller and the agent at this phone, talking."""
-    caller = await floor.call(number)
-    desk = await rung(floor, phone, caller)
-    await desk.answer()
-    await floor.is_in(caller, state="talking")
-    return caller, desk
 
 
 def nobody_rings(floor: Floor) -> bool:

@@ -193,13 +193,10 @@ async def test_losers_see_no_missed_call_and_auto_answer_is_asked(real: Asterisk
     assert "cause=200" in call.reason_header
 
 
-async def test_a_trunk_takes_no_more_than_its_channels(real: AsteriskWorld) -> None:
+async def test_a_full_trunk_is_dialled_no_more(real: AsteriskWorld) -> None:
     trunk = msgspec.structs.replace(DIRECTORY.trunks["trunk"], max_channels=1)
     await real.backend.provision(msgspec.structs.replace(DIRECTORY, trunks={"trunk": trunk}))
     await real.arrived_and_answered()
-    await real.call_in("4001")
-    assert (await real.calls[-1].ended).status == 503
-    await real.never(ev.CallArrived, seconds=0.2)
     leg = real.new_id("leg")
     await real.do(act.Dial(call="c", channel=leg, endpoint="trunk:trunk/0301234"))
     assert (await real.want(ev.LegFailed, channel=leg)).cause == 34

@@ -268,3 +268,15 @@ def test_a_caller_moved_during_the_announcement_releases_the_agent() -> None:
     desk.feed(ev.QueueLeaveAsked(call=call.id, queue="other"))
     assert desk.agent_state("ann") == "wrapping_up"
     assert call.queue == "other"
+
+
+def test_a_call_above_the_trunk_s_limit_is_refused_and_written() -> None:
+    """The desk's trunk takes three: the fourth hears congestion and has its row."""
+    desk = Desk()
+    for number in range(3):
+        desk.arrive(channel=f"x{number}")
+    call = desk.arrive(channel="x9")
+    hangup = desk.only(act.Hangup)
+    assert (hangup.channel, hangup.reason) == ("x9", HangupReason.CONGESTION)
+    record = desk.record(call)
+    assert (record.outcome, record.no_recording_reason) == (Outcome.REJECTED, "refused")

@@ -155,14 +155,14 @@ def test_arrival_tells_what_the_dialplan_knows() -> None:
     )  # fmt: skip
 
 
-def test_a_full_trunk_tells_nothing() -> None:
+def test_a_full_trunk_tells_its_arrivals() -> None:
+    """Refusing them is a matter of the rules; nothing more is dialled on it."""
     translator = Translator("n")
     translator.limits = {"t1": 1}
     for name in ("a", "b"):
         channel = ari.Channel(id=name, name=f"PJSIP/t1-{name}", state="Ring")
-        translator.handle(ari.StasisStart(channel=channel, args=("trunk",)))
-    assert list(translator.legs) == ["a"]
-    assert translator.excess == ["b"]
+        (event,) = translator.handle(ari.StasisStart(channel=channel, args=("trunk",)))
+        assert isinstance(event, ev.CallArrived)
     assert translator.full("t1")
     assert not translator.full("other")
 
