@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import json
+import os
 import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from callcore.directory_file import hash_pin
 from callcore.errors import CallcoreError, SetupError
@@ -69,14 +72,27 @@ def give_up(reason: str) -> int:
 
 @contextmanager
 def only_one() -> Iterator[None]:
-    """Two demos at once would take each other's ports and files."""
+    """Two demos at once would take each other's ports and files: the second one waits."""
     DIRECTORY.parent.mkdir(parents=True, exist_ok=True)
     with (DIRECTORY.parent / "demo.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SetupError("another demo is running here: wait until it has ended") from None
+        deadline = time.monotonic() + LONGEST_SECONDS
+        told = False
+        while not locked(lock):
+            if time.monotonic() > deadline:
+                raise SetupError("another demo is running here and does not end")
+            if not told:
+                print("demo: another one is running here: waiting for its end", file=sys.stderr)
+            told = True
+            time.sleep(0.2)
         yield
+
+
+def locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 async def demo() -> int:
@@ -124,11 +140,44 @@ async def make_ready(site: LabSite) -> None:
             raise SetupError(f"{program} is not installed: apt install {package}, or make setup")
     if not (PROJECT / "var" / "prompts" / "music").is_dir():
         raise SetupError("the prompts are not made yet: run make setup")
-    await site.stop_asterisk()  # of a demo that was killed
+    await end_leftovers()
+    await site.stop_asterisk()
     for name, port in PORTS.items():
         kind = socket.SOCK_DGRAM if name == "SIP" else socket.SOCK_STREAM
         check_port(name, "PORTS", site.address, port, kind, file="callcore/lab/demo.py")
     shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+async def end_leftovers() -> None:
+    """A demo that was killed leaves its callcore and its phones running: they work in DIRECTORY."""
+    left = our_processes()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        for _ in range(50):
+            left = [pid for pid in left if is_ours(pid)]
+            if not left:
+                return
+            await asyncio.sleep(0.1)
+    raise SetupError(f"processes of a former demo do not end: {left}")
+
+
+def our_processes() -> list[int]:
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in pids if is_ours(pid)]
+
+
+def is_ours(pid: int) -> bool:
+    """Whether it is a callcore or a baresip that a demo started here (not somebody's shell)."""
+    process = Path("/proc") / str(pid)
+    try:
+        place = (process / "cwd").readlink()
+        program, *arguments = (process / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return False  # gone, or somebody else's
+    ours = Path(program).name == "baresip" or "callcore.cli.main" in arguments
+    return ours and place.is_relative_to(DIRECTORY)
 
 
 def tell(text: str) -> None:
