@@ -32,7 +32,7 @@ from callcore.call import (
 )
 from callcore.call.actions import AnyAction
 from callcore.call.context import Context
-from callcore.call.model import Call, SwitchState
+from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.state import CallState
 from callcore.types import CallId, HangupReason, Outcome
 
@@ -257,7 +257,8 @@ def _hold(on: bool) -> Callable[[Context, Any], None]:
     def rule(cx: Context, event: events.HoldStarted | events.HoldEnded) -> None:
         call = cx.call_of(event.channel)
         leg = call.leg(event.channel) if call is not None else None
-        if call is not None and leg is not None and call.state is CallState.TALKING:
+        up = leg is not None and leg.state is LegState.UP
+        if call is not None and leg is not None and up and call.state is CallState.TALKING:
             talking.hold(cx, call, leg, on)
 
     return rule
@@ -266,7 +267,7 @@ def _hold(on: bool) -> Callable[[Context, Any], None]:
 def _transfer_asked(cx: Context, event: events.TransferAsked) -> None:
     call = cx.call_of(event.channel)
     leg = call.leg(event.channel) if call is not None else None
-    if call is None or leg is None:
+    if call is None or leg is None or leg.state is LegState.ENDING:
         return
     if not event.other:
         transfer.blind(cx, call, leg, event.target, refer=True)

@@ -228,6 +228,8 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
             _tell_failure(cx, call, leg)
         return
     call.transfers += 1
+    if leg is not None and leg.role is Role.CALLER:
+        _change_sides(cx, call, leg)
     leg = leg or _agent_leg(call)
     if target.kind in (TargetKind.QUEUE, TargetKind.TREE):
         _let_go(cx, call, leg, refer=refer)
@@ -240,6 +242,17 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
         call.transfer = Transfer(by_channel=leg.channel, by_agent=leg.agent, refer=refer)
     cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
     dial_for_caller(cx, call, dialled)
+
+
+def _change_sides(cx: Context, call: Call, asking: Leg) -> None:
+    """The phone that placed the call sends its party on: the party is the caller from here on."""
+    party = _agent_leg(call)
+    if party is None:
+        return
+    party.role, asking.role = Role.CALLER, Role.PARTY
+    asking.agent, call.placed_by = call.placed_by, ""
+    call.channel = party.channel
+    cx.check_phone(party.agent)
 
 
 def by_operator(cx: Context, call: Call, dialled: str) -> None:

@@ -254,3 +254,22 @@ def test_an_operator_moves_a_talking_caller() -> None:
     assert not desk.every(act.AnswerTransfer)
     assert call.state is CallState.RINGING
     assert ann.channel in [h.channel for h in desk.now_out(act.Hangup)]
+
+
+def test_an_agent_who_called_out_sends_the_customer_to_a_queue() -> None:
+    """REFER by the side that placed the call: its party goes on, the agent is free."""
+    desk = Desk()
+    desk.login("ann", "bob")
+    call = desk.dial_from("p1", "0555")
+    number = desk.only(act.Dial)
+    desk.answer(number)
+    desk.feed(ev.AgentPaused(agent="bob", reason="lunch"))
+    desk.feed(ev.TransferAsked(channel="y1", target="600"))
+    assert desk.only(act.AnswerTransfer).ok
+    assert [h.channel for h in desk.now_out(act.Hangup)] == ["y1"]
+    assert desk.last(act.StartMusic).channel == number.channel
+    assert desk.last(act.Dial).endpoint == "phone:p1", "ann is free, and takes the next one"
+    desk.hang_up(number.channel)
+    desk.confirm_hangups()
+    assert not call.live
+    assert not desk.switch.state.calls
