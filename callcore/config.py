@@ -44,42 +44,59 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     """Which Asterisk. The user names, passwords and addresses are for ``existing`` only:
     a managed one gets random passwords on loopback, kept below var/asterisk."""
 
+    #: callcore starts an Asterisk of its own, or connects to yours.
     mode: Literal["managed", "existing"] = "managed"
     #: Name of this node; part of every id in the records.
     node: str = "asterisk"
     #: The Stasis application the dialplan hands channels to.
     app: str = "callcore"
+    #: Where ARI answers; this and the following for ``existing`` only.
     ari_url: str = "http://127.0.0.1:8088"
     ari_user: str = "callcore"
+    #: Password of the ARI user; better in a file.
     ari_password: str = ""
+    #: File with that password, relative to callcore.toml.
     ari_password_file: str = ""
+    #: Where AMI answers.
     ami_host: str = "127.0.0.1"
     ami_port: Port = 5038
     ami_user: str = "callcore"
+    #: Password of the AMI user; better in a file.
     ami_password: str = ""
+    #: File with that password, relative to callcore.toml.
     ami_password_file: str = ""
     #: Where a managed Asterisk listens for callcore alone; keep it on loopback.
     managed_address: str = "127.0.0.1"
+    #: Port of its ARI.
     managed_ari_port: Port = 18088
+    #: Port of its AMI.
     managed_ami_port: Port = 15038
     #: callcore away for so long: held callers go to the fallback queue (managed).
     fallback_after_seconds: Annotated[int, msgspec.Meta(ge=1)] = 30
-    #: Where a foreign Asterisk sees callcore's prompts and recordings, when paths differ there.
+    #: var/prompts as that Asterisk sees it, when it runs on another host.
     remote_prompts: str = ""
+    #: var/recordings as that Asterisk sees it, when it runs on another host.
     remote_recordings: str = ""
 
 
 class SipSettings(Section, frozen=True, kw_only=True):
     """Where a managed Asterisk listens for phones and trunks. Port 0: that transport is off."""
 
+    #: Address for SIP and RTP; that of your network card lets phones and trunks in.
     bind: str = "127.0.0.1"
+    #: SIP over UDP; 0: off.
     udp_port: PortOrOff = 5060
+    #: SIP over TCP; 0: off.
     tcp_port: PortOrOff = 5060
+    #: SIP over TLS (usually 5061); 0: off.
     tls_port: PortOrOff = 0
-    #: PEM files for TLS; empty: a self-signed certificate is made at the first start.
+    #: PEM file for TLS; empty: a self-signed certificate is made at the first start.
     tls_certificate: str = ""
+    #: Its private key.
     tls_key: str = ""
+    #: First UDP port of the sound.
     rtp_start: Port = 10000
+    #: Last UDP port of the sound.
     rtp_end: Port = 20000
     #: Address phones and trunks outside reach us at, when we sit behind NAT.
     external_address: str = ""
@@ -88,15 +105,18 @@ class SipSettings(Section, frozen=True, kw_only=True):
 
 
 class ApiSettings(Section, frozen=True, kw_only=True):
+    #: Where the API listens; elsewhere than on loopback only with a `token_file`.
     bind: str = "127.0.0.1"
+    #: TCP port of the API.
     port: Port = 8080
     #: File with the bearer token; empty: made at first run in var/api-token.
     token_file: str = ""
 
 
 class StoreSettings(Section, frozen=True, kw_only=True):
-    """`url` empty: SQLite in var/callcore.db."""
+    """Where the call records go."""
 
+    #: ``postgresql+asyncpg://user@host/name``; empty: SQLite in var/callcore.db.
     url: str = ""
 
 
@@ -109,27 +129,34 @@ class JournalSettings(Section, frozen=True, kw_only=True):
 
 
 class PathSettings(Section, frozen=True, kw_only=True):
-    """Relative paths start where callcore.toml is. `prompts` empty: var/prompts."""
+    """Relative paths start where callcore.toml is."""
 
+    #: Everything that is written.
     var: Path = Path("var")
+    #: Your own sounds: ``file:`` in trees, and prompts/LANGUAGE/NAME.wav before the made ones.
     site: Path = Path()
+    #: The trees, and their prompt texts in prompts/.
     ivr: Path = Path("ivr")
+    #: The prompts that make setup speaks; ".": prompts below `var`.
     prompts: Path = Path()
 
 
 class RecordingSettings(Section, frozen=True, kw_only=True):
+    #: Lossless, or a fifth of the size.
     format: Literal["flac", "opus"] = "flac"
     #: 0: kept until someone removes them.
     keep_days: Seconds = 0.0
 
 
 class LanguageSettings(Section, frozen=True, kw_only=True):
+    #: Spoken where nobody chose another one.
     default: str = "en"
 
 
 class LogSettings(Section, frozen=True, kw_only=True):
     #: ``auto``: console lines on a terminal, JSON otherwise.
     format: Literal["auto", "json", "console"] = "auto"
+    #: The least important line that is written.
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -49,9 +49,13 @@ class Phone(Entity, frozen=True, kw_only=True):
     secret: str = ""
     #: ``address`` or ``address:port`` of a phone that does not register.
     host: str = ""
+    #: What the phone is reached over.
     transport: Transport = Transport.UDP
+    #: The sound is encrypted (keys in the SDP: use TLS with it).
     srtp: bool = False
+    #: Of ``ulaw``, ``alaw``, ``g722``, ``opus``; the first is preferred.
     codecs: tuple[str, ...] = CODECS
+    #: How keys travel: ``auto`` takes what the phone offers.
     dtmf: Dtmf = Dtmf.RFC4733
     #: The phone is behind NAT: answer to where packets come from, keep the media symmetric.
     nat: bool = False
@@ -64,19 +68,27 @@ class Trunk(Entity, frozen=True, kw_only=True):
     """A SIP trunk: registering with user and password, or known by its address."""
 
     id: TrunkId
+    #: Address or name of the provider; calls from it are known by it.
     host: str
+    #: Its SIP port.
     port: int = 5060
-    #: User and password: callcore registers with the provider and authenticates calls.
+    #: User name at the provider.
     user: str = ""
+    #: Its password: callcore registers and authenticates calls with it.
     secret: str = ""
     #: Register with the provider (needs `user`); else calls are known by the address alone.
     register: bool = False
     #: Further source addresses or networks the provider calls from.
     match: tuple[str, ...] = ()
+    #: What the provider is reached over.
     transport: Transport = Transport.UDP
+    #: The sound is encrypted.
     srtp: bool = False
+    #: Of ``ulaw``, ``alaw``, ``g722``, ``opus``; the first is preferred.
     codecs: tuple[str, ...] = CODECS
+    #: How keys travel: ``auto`` takes what the provider offers.
     dtmf: Dtmf = Dtmf.RFC4733
+    #: The provider is behind NAT.
     nat: bool = False
     #: Seconds between OPTIONS pings; 0: none.
     qualify_seconds: int = 60
@@ -93,12 +105,15 @@ class Agent(Entity, frozen=True, kw_only=True):
     """A person who answers contacts. Which phone they sit at is part of the session."""
 
     id: AgentId
+    #: As supervisors see it.
     name: str = ""
     #: argon2 hash of the PIN typed at a phone to log in; empty: no login by phone.
     pin_hash: str = ""
     #: Phone used when a login names none.
     phone: PhoneId = ""
+    #: The phone rings, answers by itself (Alert-Info), or its line stays up all day.
     reach: Reach = Reach.RING
+    #: Levels by skill: `{ english = 5 }`.
     skills: dict[str, int] = {}
 
     def __repr__(self) -> str:
@@ -126,21 +141,29 @@ class Queue(Entity, frozen=True, kw_only=True):
     """A queue: who serves it, how, and what happens when nobody does. Times in seconds."""
 
     id: QueueId
+    #: As agents and supervisors see and hear it.
     name: str = ""
+    #: ``longest_idle`` or ``ring_all``.
     strategy: str = "longest_idle"
+    #: Ids of agents, or ``{ agent = "1001", penalty = 1 }``: a lower penalty is offered first.
     members: tuple[Member, ...] = ()
     #: How long one agent's phone rings before the next is offered.
     ring_seconds: float = 15.0
+    #: Time after a call in which the agent is offered none.
     wrap_up_seconds: float = 0.0
     #: Unanswered offers in a row after which an agent is paused (RONA); 0: never.
     rona_limit: int = 0
     #: Pause before an agent who did not answer is offered the next contact.
     retry_seconds: float = 5.0
+    #: Longer waiting callers overflow; 0: no limit.
     max_wait_seconds: float = 0.0
+    #: With so many waiting, further callers overflow at once; 0: no limit.
     max_size: int = 0
     #: Tree and node (``tree`` or ``tree/node``) of callers who overflow when the IVR gave none.
     overflow: str = ""
+    #: Music on hold: a directory of prompts/music.
     music: str = "default"
+    #: Record from the bridge with an agent, from the start of the wait, or not.
     record: RecordFrom = RecordFrom.BRIDGED
     #: Prompt played to the agent alone before the bridge (``prompt:`` or ``text:``); empty: none.
     #: ``{queue}`` and ``{wait}`` are replaced.
@@ -149,6 +172,7 @@ class Queue(Entity, frozen=True, kw_only=True):
     service_level_seconds: float = 20.0
     #: Abandons before this many seconds are counted apart.
     short_abandon_seconds: float = 5.0
+    #: Of the agent announcement, when it is not the default one.
     language: str = ""
 
 
@@ -162,8 +186,11 @@ class Route(
     order.
     """
 
+    #: Numbers dialled: digits, ``X`` 0–9, ``Z`` 1–9, ``N`` 2–9, ``[1-5]``; ``.`` or ``!`` last.
     pattern: str
+    #: The tree that answers, or …
     tree: TreeId = ""
+    #: … the queue.
     queue: QueueId = ""
 
 
@@ -172,19 +199,26 @@ class Outbound(
 ):
     """Which trunk carries a number dialled from a phone or by a transfer."""
 
+    #: Numbers dialled, as in routes.
     pattern: str
+    #: The trunk that carries them.
     trunk: TrunkId
-    #: Digits removed from the front, and put before, when the number goes out.
+    #: So many digits are removed from the front …
     strip: int = 0
+    #: … and this is put before.
     prefix: str = ""
 
 
 class FeatureCodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Codes an agent dials at a phone."""
 
+    #: Asks for agent number and PIN.
     login: str = "*11"
+    #: The agent at this phone goes home.
     logout: str = "*12"
+    #: No calls until ready.
     pause: str = "*13"
+    #: Ends a pause or the wrap-up.
     ready: str = "*14"
     #: Dial in and stay connected: the nailed-up line.
     nailed_up: str = "*15"
