@@ -266,6 +266,9 @@ def by_operator(cx: Context, call: Call, dialled: str) -> None:
     cx.note(call, "transfer_asked", target=dialled, by="operator", kind="blind")
     call.transfers += 1
     _stop_dialling(cx, call)
+    if call.transfer is not None:  # overtaken: the agent who asked for it is done as well
+        moved, call.transfer = call.transfer, None
+        _finish_transfer(cx, call, moved)
     queueing.leave_queue(cx, call, "transferred")
     tree_walk.leave_tree(cx, call, "transferred")
     dial_for_caller(cx, call, dialled)

@@ -273,3 +273,13 @@ def test_an_agent_who_called_out_sends_the_customer_to_a_queue() -> None:
     desk.confirm_hangups()
     assert not call.live
     assert not desk.switch.state.calls
+
+
+def test_an_operator_overtakes_a_transfer_that_still_rings() -> None:
+    """The agent who asked for it is not left talking to nobody."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
+    desk.feed(ev.CallTransferAsked(call=call.id, target="queue:sales"))
+    assert desk.agent_state("ann") == "wrapping_up"
+    assert ann.channel in [h.channel for h in desk.now_out(act.Hangup)]
+    assert desk.only(act.Dial).endpoint == "phone:p2"
