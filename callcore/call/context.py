@@ -67,6 +67,11 @@ class Context:
         if agent:
             self.phones_to_check[agent] = None
 
+    def _check_phone_of(self, leg: Leg) -> None:
+        """A leg the distributor offered makes nobody busy in this sense; looking costs a scan."""
+        if leg.role is Role.PARTY:
+            self.check_phone(leg.agent)
+
     def tell(self, event: AnyAcdEvent) -> None:
         self.to_distributor.append(event)
 
@@ -108,12 +113,12 @@ class Context:
     def add_leg(self, call: Call, leg: Leg) -> None:
         call.legs[leg.channel] = leg
         self.by_channel[leg.channel] = call.id
-        self.check_phone(leg.agent)
+        self._check_phone_of(leg)
 
     def drop_leg(self, call: Call, channel: ChannelId) -> None:
         leg = call.legs.pop(channel, None)
-        if leg is not None and leg.agent and leg.role is Role.PARTY:
-            self.check_phone(leg.agent)
+        if leg is not None:
+            self._check_phone_of(leg)
         if self.by_channel.get(channel) == call.id:
             del self.by_channel[channel]
 
@@ -124,7 +129,7 @@ class Context:
         if leg.line_call:
             self._return_line(call, leg)
             return
-        self.check_phone(leg.agent)
+        self._check_phone_of(leg)
         leg.state = LegState.ENDING
         self.do(Hangup(call=call.id, channel=leg.channel, reason=reason))
 

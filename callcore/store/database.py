@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from callcore.call.record import CallRecord
 from callcore.errors import CallcoreError, ConfigError
 from callcore.store.encode import KINDS, Parameters, Row, from_json, to_json
 
@@ -100,7 +101,7 @@ class Database:
         """Upsert all rows in one transaction, those of one kind in their order."""
         await self.migrate()
         batches: Batches = {}
-        for row in rows:
+        for row in _newest(rows):
             kind = type(row)
             batches.setdefault(kind, []).append(KINDS[kind][2](row))
         try:
@@ -134,6 +135,12 @@ class Database:
         if self._writer is not None:
             self._writer.dispose()
         await self.engine.dispose()
+
+
+def _newest(rows: Sequence[Row]) -> list[Row]:
+    """Without the call records that a later one of the same call replaces."""
+    last = {row.call: row for row in rows if isinstance(row, CallRecord)}
+    return [row for row in rows if not isinstance(row, CallRecord) or last[row.call] is row]
 
 
 _JSON: dict[str, Any] = {"json_serializer": to_json, "json_deserializer": from_json}
