@@ -80,7 +80,8 @@ def _outcome(call: Call) -> Outcome:
     if call.state is CallState.SERVICE:
         return Outcome.SERVICE
     if call.connected_at is not None:
-        return Outcome.ANSWERED
+        outside_queues = call.direction == "inbound" and not call.first_agent
+        return Outcome.TRANSFERRED if outside_queues else Outcome.ANSWERED
     if call.queued_since is not None:
         return Outcome.ABANDONED
     if call.state is CallState.RINGING:

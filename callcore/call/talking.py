@@ -18,7 +18,7 @@ from callcore.call.model import Call, Leg, LegState, Role
 from callcore.call.record import SegmentKind
 from callcore.call.state import Move
 from callcore.directory import RecordFrom
-from callcore.types import HangupReason, LegFailure, Outcome
+from callcore.types import HangupReason, LegFailure
 
 REFUSAL = {
     LegFailure.BUSY: HangupReason.BUSY,
@@ -137,5 +137,4 @@ def far_side_gone(cx: Context, call: Call, leg: Leg) -> None:
     if others:
         return
     by = "agent" if leg.agent else "party"
-    outcome = Outcome.TRANSFERRED if leg.role is Role.PARTY and not call.first_agent else None
-    end_call(cx, call, hung_up_by=by, outcome=outcome)
+    end_call(cx, call, hung_up_by=by)

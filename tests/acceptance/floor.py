@@ -182,8 +182,9 @@ async def open_floor(
         parent.chmod(0o755)
     here = directory / f"site{number}"
     for name, samples in (sounds or {}).items():
-        (here / "sounds").mkdir(parents=True, exist_ok=True)
-        audio.write(here / "sounds" / f"{name}.wav", samples)
+        path = here / f"{name}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        audio.write(path, samples)
     site = LabSite(
         here,
         number,

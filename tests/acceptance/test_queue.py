@@ -117,7 +117,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Floo
         CONFIG,
         ("p1", "p2", "p3"),
         trees=TREES,
-        sounds={"sorry": audio.tone(SORRY, 1.5)},
+        sounds={"sounds/sorry": audio.tone(SORRY, 1.5)},
     ) as floor:
         yield floor
 

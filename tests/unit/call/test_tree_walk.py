@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.state import CallState
@@ -87,3 +89,16 @@ def test_a_changed_tree_does_not_touch_callers_inside() -> None:
     )
     assert desk.last(act.Hangup).channel == "x2"
     assert desk.switch.state.last_id > second
+
+
+@pytest.mark.parametrize("by", ["caller", "party"])
+def test_a_number_reached_from_a_tree_counts_as_transferred(by: str) -> None:
+    """Whoever hangs up: the caller was handed outside the queues and answered there."""
+    desk = Desk()
+    call = desk.arrive("700")
+    desk.key("2")
+    dial = desk.last(act.Dial)
+    desk.answer(dial)
+    desk.hang_up("x1" if by == "caller" else dial.channel)
+    record = desk.record(call)
+    assert (record.outcome, record.hung_up_by) == (Outcome.TRANSFERRED, by)
