@@ -59,6 +59,22 @@ class Clock:
         return now - self._offset
 
 
+def handle(switch: Switch, event: Event | None, now: float) -> list[AnyAction]:
+    """One input through the rules (None: the timer); a replay does it the same way."""
+    try:
+        return switch.handle_timer(now) if event is None else switch.handle(event, now)
+    except Exception:  # noqa: BLE001 - the one broad handler, see the module's docstring
+        return _after_a_fault(switch, event, now)
+
+
+def _after_a_fault(switch: Switch, event: Event | None, now: float) -> list[AnyAction]:
+    """Our rule broke; say so, end that call, go on."""
+    call = switch.call_id_of(event) if event is not None else ""
+    log.exception("rule_failed", call_id=call, event_name=type(event).__name__)
+    begun = switch.cx.actions
+    return begun + switch.give_up(call, now)
+
+
 class Services(Protocol):
     """What the shell does besides telephony."""
 
@@ -122,25 +138,14 @@ class Dispatcher:
 
     def _handle(self, event: Event | None) -> None:
         now = self.clock()
-        switch = self.switch
-        self._journal.append(event, now, mask=event is not None and switch.is_secret(event))
+        self._journal.append(event if event is None else self.switch.masked(event), now)
         self.events_handled += 1
-        try:
-            actions = switch.handle_timer(now) if event is None else switch.handle(event, now)
-        except Exception:  # noqa: BLE001 - the one broad handler, see the module's docstring
-            actions = self._after_a_fault(event, now)
+        actions = handle(self.switch, event, now)
         for watch in self.watchers:
             watch(event, actions)
         self._send(actions)
         if isinstance(event, VoicemailEnded):
             self._services.message_ended(event)
-
-    def _after_a_fault(self, event: Event | None, now: float) -> list[AnyAction]:
-        """The one broad handler: our rule broke; say so, end that call, go on."""
-        call = self.switch.call_id_of(event) if event is not None else ""
-        log.exception("rule_failed", call_id=call, event_name=type(event).__name__)
-        begun = self.switch.cx.actions
-        return begun + self.switch.give_up(call, now)
 
     def _set_timer(self) -> None:
         due = self.switch.next_timer()

@@ -12,10 +12,11 @@ or did not do is found out by reconciling with the node (`call/reconcile.py`).
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +26,7 @@ import structlog
 
 from callcore.acd.distributor import Distributor
 from callcore.call.actions import AnyAction, WriteAgentState, WriteEvent, WriteRecord
-from callcore.call.events import AnyEvent, DigitPressed, Event
+from callcore.call.events import AnyEvent, Event
 from callcore.call.switch import SNAPSHOT_VERSION, Switch, SwitchSnapshot, restore
 from callcore.errors import ConfigError
 
@@ -33,7 +34,6 @@ log = structlog.get_logger(__name__)
 
 _HEADER = struct.Struct("<II")
 _ROW_ACTIONS = (WriteEvent, WriteRecord, WriteAgentState)
-MASKED_DIGIT = "x"
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -72,6 +72,9 @@ class Recovered:
     rows: list[AnyAction] = field(default_factory=list)
 
 
+Handle = Callable[[Switch, Event | None, float], list[AnyAction]]
+
+
 class Journal:
     """Append and snapshot. `sync` is the only call that waits for the disk."""
 
@@ -79,21 +82,42 @@ class Journal:
         self._directory = directory
         self.sequence = sequence
         self._unsynced = False
+        self._failing = False
         self._fd = -1
+        #: Bytes of whole records in the segment being written.
+        self._length = 0
         #: Segments that are complete, to be synced and closed by the next `sync`.
         self._finished: list[int] = []
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._open_segment()
 
-    def append(self, event: Event | None, now: float, *, mask: bool = False) -> None:
-        """Write one input; returns when the kernel has it."""
+    def append(self, event: Event | None, now: float) -> None:
+        """Write one input; returns when the kernel has it.
+
+        A disk that takes nothing costs the memory of what happens meanwhile, not the calls.
+        """
         self.sequence += 1
-        if mask and isinstance(event, DigitPressed):
-            event = msgspec.structs.replace(event, digit=MASKED_DIGIT)
         payload = _encode((self.sequence, now, event))
         record = _HEADER.pack(len(payload), zlib.crc32(payload)) + payload
-        os.write(self._fd, record)
+        try:
+            written = os.write(self._fd, record)
+            if written < len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as exc:
+            self._not_written(exc)
+            return
+        self._length += len(record)
         self._unsynced = True
+        if self._failing:
+            log.warning("journal_written_again", sequence=self.sequence)
+            self._failing = False
+
+    def _not_written(self, exc: OSError) -> None:
+        """Half a record would hide everything behind it."""
+        os.ftruncate(self._fd, self._length)
+        if not self._failing:
+            log.critical("journal_not_written", reason=exc.strerror or str(exc))
+        self._failing = True
 
     def sync(self) -> None:
         """Make what was appended survive a power cut; blocks, so call it from a thread.
@@ -142,7 +166,10 @@ class Journal:
 
     def _open_segment(self) -> None:
         path = self._directory / f"{self.sequence + 1:020d}.log"
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        # One that is there already holds no whole record: what a power cut tore is thrown away.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+        self._fd = os.open(path, flags, 0o600)
+        self._length = 0
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -151,15 +178,17 @@ class Journal:
             self._fd = -1
 
 
-def recover(directory: Path) -> Recovered:
-    """Rebuild the switch from the newest readable snapshot and the inputs after it."""
+def recover(directory: Path, handle: Handle) -> Recovered:
+    """Rebuild the switch from the newest readable snapshot and the inputs after it.
+
+    `handle` carries an input through the rules, faults of ours included, as it was done live.
+    """
     recovered = _from_snapshot(directory)
     for entry in read(directory, after=recovered.sequence):
+        if entry.sequence != recovered.sequence + 1:
+            log.warning("journal_gap", after=recovered.sequence, found=entry.sequence)
         now = max(entry.now, recovered.now)
-        if entry.event is None:
-            actions = recovered.switch.handle_timer(now)
-        else:
-            actions = recovered.switch.handle(entry.event, now)
+        actions = handle(recovered.switch, entry.event, now)
         recovered.rows.extend(action for action in actions if isinstance(action, _ROW_ACTIONS))
         recovered.sequence = entry.sequence
         recovered.now = now

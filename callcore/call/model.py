@@ -108,8 +108,11 @@ class Asked(StrEnum):
     NOTHING = "nothing"
 
 
-class Service(msgspec.Struct, kw_only=True):
-    """The dialogue behind a feature code, dialled at a phone."""
+class Service(msgspec.Struct, kw_only=True, dict=True):
+    """The dialogue behind a feature code, dialled at a phone.
+
+    `digits` are those a snapshot may hold; the true ones of a PIN live beside it, in memory alone.
+    """
 
     code: str
     phone: PhoneId
@@ -120,6 +123,17 @@ class Service(msgspec.Struct, kw_only=True):
     deadline: float | None = None
     #: This call is the agent's nailed-up line.
     line: bool = False
+
+    def type(self, key: str, shown: str) -> None:
+        """One more key, and what stands for it."""
+        self.__dict__["typed"] = self.__dict__.get("typed", "") + key
+        self.digits += shown
+
+    def take(self) -> str:
+        """The entry is complete: its true digits, or the masked ones where those were lost."""
+        typed: str = self.__dict__.pop("typed", "")
+        shown, self.digits = self.digits, ""
+        return typed if len(typed) == len(shown) else shown
 
 
 class Call(msgspec.Struct, kw_only=True):

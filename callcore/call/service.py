@@ -17,6 +17,8 @@ from callcore.types import AgentId
 ANSWER_SECONDS = 10.0
 MAX_TRIES = 3
 MAX_DIGITS = 20
+#: Stands for a digit of a PIN.
+MASKED_KEY = "x"
 
 
 def serve(cx: Context, call: Call, code: str) -> None:
@@ -54,9 +56,9 @@ def digit(cx: Context, call: Call, key: str) -> None:
     cx.touched.add(call.id)
     if key != "#":
         if len(service.digits) < MAX_DIGITS:
-            service.digits += key
+            service.type(key, masked_key(call, key))
         return
-    typed, service.digits = service.digits, ""
+    typed = service.take()
     if service.asked is Asked.AGENT:
         service.agent = typed
         _ask(cx, call, Asked.PIN, "login-pin")
@@ -100,9 +102,10 @@ def timer(cx: Context, call: Call) -> None:
         _say_and_end(cx, call, "goodbye")
 
 
-def is_secret(call: Call) -> bool:
-    """The next digit of this call is part of a PIN."""
-    return call.service is not None and call.service.asked is Asked.PIN
+def masked_key(call: Call, key: str) -> str:
+    """What state and journal may hold of a key pressed now."""
+    secret = call.service is not None and call.service.asked is Asked.PIN
+    return MASKED_KEY if secret and key != "#" else key
 
 
 def _ask(cx: Context, call: Call, what: Asked, *prompts: str) -> None:
@@ -110,7 +113,7 @@ def _ask(cx: Context, call: Call, what: Asked, *prompts: str) -> None:
     if service is None:
         return
     service.asked = what
-    service.digits = ""
+    service.take()
     service.deadline = cx.now + ANSWER_SECONDS + 5.0 * len(prompts)
     cx.touched.add(call.id)
     cx.play(call, call.channel, PlayFor.SERVICE, _media(cx, *prompts))

@@ -174,12 +174,17 @@ class Switch:
         call = getattr(event, "call", "")
         return call or self.cx.by_channel.get(getattr(event, "channel", ""), "")
 
-    def is_secret(self, event: events.Event) -> bool:
-        """The event carries a digit of a PIN or of a secret entry: mask it in the journal."""
+    def masked(self, event: events.Event) -> events.Event:
+        """The event as the journal may hold it: a letter stands for each digit of a PIN or a
+        secret entry. Handled in its place, the masked event leads to the same state."""
         if type(event) is not events.DigitPressed:
-            return False
+            return event
         call = self.cx.call_of(event.channel)
-        return call is not None and (service.is_secret(call) or tree_walk.is_secret(self.cx, call))
+        if call is None or event.channel != call.channel:
+            return event
+        key = service.masked_key(call, event.digit)
+        key = tree_walk.masked_key(self.cx, call, key)
+        return event if key == event.digit else msgspec.structs.replace(event, digit=key)
 
     def snapshot(self) -> SwitchSnapshot:
         return SwitchSnapshot(

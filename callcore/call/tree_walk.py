@@ -105,13 +105,11 @@ def _apply_one(cx: Context, call: Call, action: AnyIvrAction) -> None:
             cx.note(call, "ivr_note", text=text)
 
 
-def is_secret(cx: Context, call: Call) -> bool:
-    """The next digit of this caller is part of a secret entry."""
-    return (
-        call.run is not None
-        and call.state is CallState.IVR
-        and runner.secret_entry(call.run, cx.state.trees)
-    )
+def masked_key(cx: Context, call: Call, key: str) -> str:
+    """What the journal may hold of a key this caller presses now."""
+    if call.run is None or call.state is not CallState.IVR:
+        return key
+    return runner.masked_key(call.run, cx.state.trees, key)
 
 
 def leave_tree(cx: Context, call: Call, result: str) -> None:

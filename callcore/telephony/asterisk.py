@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from math import ceil
 from typing import Any, Protocol
@@ -16,13 +17,14 @@ from callcore.call import actions as act
 from callcore.call.events import BackendDown, Event, PhoneReachability
 from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendUnavailable
-from callcore.telephony.ami import Ami
+from callcore.telephony.ami import Ami, ContactChange
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
 from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint
 from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
 from callcore.telephony.phones import PhoneWatch
+from callcore.telephony.trunks import TrunkWatch
 from callcore.types import ChannelId, PhoneId
 
 log = structlog.get_logger(__name__)
@@ -76,6 +78,8 @@ class AsteriskBackend:
             seed=seed,
         )
         self._phones = PhoneWatch(self._tell_phone, self._read_endpoints)
+        #: States of trunks, for those who look.
+        self.trunks = TrunkWatch(self._read_registrations, self._read_endpoints)
         self._out: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -84,8 +88,9 @@ class AsteriskBackend:
         #: Small requests of the back end itself; carried out by `_housekeeping`.
         self._chores: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         if ami is not None:
-            ami.on_contact = self._phones.changed
+            ami.on_contact = self._contact_changed
             ami.on_login = self._ami_logged_in
+            ami.on_registry = self.trunks.look_again
         self._methods: dict[type[act.Action], Callable[[Any], Awaitable[None]]] = {
             act.Answer: self._answer,
             act.Hangup: self._hangup,
@@ -129,6 +134,7 @@ class AsteriskBackend:
 
     async def provision(self, directory: Directory) -> None:
         self._phones.known = frozenset(directory.phones)
+        self.trunks.configure(directory.trunks)
         self._translator.limits = {
             trunk.id: trunk.max_channels for trunk in directory.trunks.values()
         }
@@ -144,9 +150,15 @@ class AsteriskBackend:
         if self._unapplied is directory:
             self._unapplied = None
         self._phones.look_again()
+        self.trunks.look_again()
+
+    def _contact_changed(self, change: ContactChange) -> None:
+        self._phones.changed(change)
+        self.trunks.look_again(change.endpoint)
 
     def _ami_logged_in(self) -> None:
         self._phones.look_again()
+        self.trunks.look_again()
         self._chores.put_nowait(self._apply)
 
     async def close(self) -> None:
@@ -178,6 +190,7 @@ class AsteriskBackend:
             if self.ami is not None:
                 group.create_task(self._open_ami(self.ami))
                 group.create_task(self._phones.run())
+                group.create_task(self.trunks.run())
             group.create_task(self._housekeeping())
             await self._link.run()
             # Replaced: stay, so that `events()` goes on until it is closed.
@@ -200,6 +213,9 @@ class AsteriskBackend:
     async def _read_endpoints(self, uri: str) -> tuple[Endpoint, ...]:
         connection = self._link.connection
         return await connection.request_blocking("GET", uri, expect=tuple[Endpoint, ...]) or ()
+
+    async def _read_registrations(self) -> dict[str, str]:
+        return await self._ami().registrations()
 
     def _came_up(self, snapshot: Snapshot, starting: frozenset[ChannelId], restarted: bool) -> None:
         if restarted:
@@ -233,6 +249,7 @@ class AsteriskBackend:
         log.info("fallback_caller_back", channel=channel.id)
 
     def _went_down(self, reason: str) -> None:
+        self.trunks.forget()
         self._tell((BackendDown(node=self.node, reason=reason),))
 
     def _heard(self, event: AnyAriEvent) -> None:
@@ -431,12 +448,10 @@ class AsteriskBackend:
         uri = f"bridges/{part(action.bridge)}/addChannel"
         body: Body = {"channel": [*action.channels]}
         sounds = [uri for channel in action.channels for uri in self._sounds(channel)]
-        if not sounds:
-            await self._post_waiting(action.channels, uri, body)
-            return
         # Sent without waiting between them: the WebSocket keeps the order.
         stops = [self._delete_if_there(sound) for sound in sounds]
-        await asyncio.gather(*stops, self._post_waiting(action.channels, uri, body))
+        with _missing_channel_is_gone():
+            await asyncio.gather(*stops, self._post_waiting(action.channels, uri, body))
 
     def _sounds(self, channel: ChannelId) -> list[str]:
         """What has to be stopped on a channel: in a bridge its music would go on, mixed in."""
@@ -451,7 +466,13 @@ class AsteriskBackend:
 
     async def _leave(self, action: act.Leave) -> None:
         uri = f"bridges/{part(action.bridge)}/removeChannel"
-        await self._post_waiting((action.channel,), uri, {"channel": [action.channel]})
+        body: Body = {"channel": [action.channel]}
+        try:
+            with _missing_channel_is_gone():
+                await self._post_waiting((action.channel,), uri, body)
+        except ActionRefused as exc:
+            if exc.status != 422:  # it was not in the bridge
+                raise
 
     async def _destroy_bridge(self, action: act.DestroyBridge) -> None:
         await self._delete(f"bridges/{part(action.bridge)}")
@@ -469,6 +490,17 @@ def in_fallback(snapshot: Snapshot) -> list[Channel]:
         and channel.state == "Up"
         and channel.id not in ours | talking
     ]
+
+
+@contextlib.contextmanager
+def _missing_channel_is_gone() -> Iterator[None]:
+    """A bridge says 400, or 422, where a channel has just ended; its own end tells the rest."""
+    try:
+        yield
+    except ActionRefused as exc:
+        if "Channel not found" in str(exc) or "Channel not in Stasis" in str(exc):
+            raise ActionRefused(str(exc), 404) from exc
+        raise
 
 
 def dial_string(endpoint: str) -> str:

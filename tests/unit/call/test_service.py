@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.types import Outcome
@@ -51,10 +53,15 @@ def test_pin_digits_are_secret_and_never_noted() -> None:
     """The journal masks them; no event of the call carries them."""
     desk = desk_with_numbers()
     desk.dial_from("p3", "*11")
-    assert not desk.switch.is_secret(ev.DigitPressed(channel="y1", digit="2"))
+    two, end = (ev.DigitPressed(channel="y1", digit=digit) for digit in "2#")
+    assert desk.switch.masked(two) == two
     desk.key("2#", "y1")
-    assert desk.switch.is_secret(ev.DigitPressed(channel="y1", digit="1"))
-    desk.key("9876#", "y1")
+    assert desk.switch.masked(two) == ev.DigitPressed(channel="y1", digit="x")
+    assert desk.switch.masked(end) == end
+    desk.key("9876", "y1")
+    assert b"9876" not in msgspec.msgpack.encode(desk.switch.snapshot())
+    desk.key("#", "y1")
+    assert desk.last(act.CheckPin).pin == "9876"
     assert "9876" not in repr([w.event for w in desk.every(act.WriteEvent)])
     assert "9876" not in repr(desk.last(act.CheckPin))
 
