@@ -24,7 +24,7 @@ from callcore.call.events import DayBegan, DirectoryChanged, Started, TreesChang
 from callcore.config import Settings, load_settings
 from callcore.directory import without_secrets
 from callcore.directory_file import complete_secrets
-from callcore.dispatch import Clock, Dispatcher
+from callcore.dispatch import Clock, Dispatcher, handle
 from callcore.errors import ActionRefused, BackendError, ConfigError
 from callcore.ivr.tree import Tree
 from callcore.journal import Journal, Recovered, recover
@@ -120,7 +120,7 @@ class App:
         var.mkdir(parents=True, exist_ok=True)
         settings = _with_phone_secrets(settings)
         trees = site.load_site(settings)
-        recovered = await asyncio.to_thread(recover, var / "journal")
+        recovered = await asyncio.to_thread(recover, var / "journal", handle)
         store = Store(
             settings.store.url or f"sqlite+aiosqlite:///{var / 'callcore.db'}", var / "outbox"
         )
