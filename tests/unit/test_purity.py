@@ -12,7 +12,8 @@ PURE = ("call", "ivr", "acd", "types.py", "errors.py", "directory.py", "monitor/
         "monitor/live.py")  # fmt: skip
 #: What a pure module may use of the standard library and of others' libraries.
 ALLOWED = {
-    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum", "functools",
+    "__future__", "abc", "bisect", "collections", "dataclasses", "datetime", "decimal", "enum",
+    "functools",
     "hashlib", "heapq", "holidays", "itertools", "math", "msgspec", "re", "string", "typing",
     "unicodedata", "yaml", "zoneinfo", "operator", "random", "difflib", "types",
 }  # fmt: skip
