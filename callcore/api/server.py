@@ -61,7 +61,6 @@ class ApiServer:
     ) -> None:
         self._settings = settings
         metrics.watch(switchboard.snapshot)
-        metrics.watch(switchboard.snapshot)
         self._context = Context(switchboard, archive, metrics)
         self._hub = Hub(switchboard)
         self._watching: asyncio.Task[None] | None = None

@@ -71,14 +71,26 @@ def show(call: str = CALL, as_json: bool = JSON, config: Path | None = CONFIG) -
     if as_json:
         tell(answer, True, "")
         return
-    facts = answer.get("live") or answer["record"]
+    facts = dict(answer.get("live") or answer["record"])
+    segments = facts.pop("segments", [])
     print_table(f"Call {call}", ("", ""), [_fact(k, v) for k, v in facts.items()])
+    if segments:
+        columns = ("from", "seconds", "what", "who or where", "result")
+        print_table("Segments", columns, [_segment(one) for one in segments])
     rows = [
         (when(row["at"])[11:], row["name"], _plain(row.get("details", {})))
         for row in answer.get("events", [])
     ]
     if rows:
         print_table("Events", ("at", "event", ""), rows)
+
+
+def _segment(segment: dict[str, Any]) -> tuple[str, ...]:
+    places = [str(segment[key]) for key in ("tree", "queue", "agent", "target") if key in segment]
+    end = segment.get("end")
+    seconds = "goes on" if end is None else f"{end - segment['start']:.1f}"
+    result = str(segment.get("result", ""))
+    return when(segment["start"])[11:], seconds, str(segment["kind"]), " ".join(places), result
 
 
 def _fact(name: str, value: Any) -> tuple[str, str]:
@@ -92,6 +104,8 @@ def _plain(value: Any) -> str:
 
     if isinstance(value, dict):
         return " ".join(f"{k}={_plain(v)}" for k, v in value.items())
+    if isinstance(value, float):
+        return f"{value:.2f}"
     if isinstance(value, list):
         return "; ".join(_plain(v) for v in value)
     return printable("" if value is None else str(value), 500)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,7 @@ class Database:
         """Bring the schema to this version; raises `DatabaseNewer` or `DatabaseAway`."""
         if self._migrated:
             return
+        _make_private(self.url)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT), self.engine.begin() as connection:
                 await connection.run_sync(_upgrade)
@@ -165,6 +168,13 @@ def _sqlite_writer(url: URL) -> sa.Engine | None:
     engine = sa.create_engine(url.set(drivername="sqlite"), **_JSON)
     sa.event.listen(engine, "connect", _sqlite_pragmas)
     return engine
+
+
+def _make_private(url: URL) -> None:
+    """SQLite would let everybody on the machine read who called; its WAL takes the file's mode."""
+    if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+        with suppress(OSError):  # opening the database says why it cannot be used
+            os.close(os.open(str(url.database), os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

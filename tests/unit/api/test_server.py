@@ -73,6 +73,8 @@ async def test_metrics_count_and_show(switch, archive):
         'callcore_node_up{node="memory"} 1.0',
     ):
         assert line in text.splitlines()
+    names = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(names) == len(set(names)), "Prometheus refuses a page that says something twice"
 
 
 async def test_metrics_are_served(api):

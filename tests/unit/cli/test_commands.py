@@ -13,6 +13,7 @@ import pytest
 from callcore.api.memory import MemoryArchive, MemorySwitch
 from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
+from callcore.cli import call
 from callcore.cli.main import main
 from callcore.monitor.view import CallView
 from callcore.store.rows import RecordingRow
@@ -139,6 +140,14 @@ async def test_agents_are_commanded(switch):
     assert [type(e).__name__ for e in switch.events] == [
         "AgentLogin", "AgentPaused", "AgentReady", "AgentLogout",
     ]  # fmt: skip
+
+
+def test_an_ended_call_is_shown_for_people():
+    """Segments are lines with a length; times are a clock's; nothing has sixteen digits."""
+    segment = {"kind": "talk", "start": 10.0, "end": 12.25, "agent": "a1", "target": "p1"}
+    assert call._segment(segment)[1:] == ("2.2", "talk", "a1 p1", "")
+    assert call._segment({"kind": "queue", "start": 1.0, "queue": "sales"})[1] == "goes on"
+    assert call._fact("wait_seconds", 0.2596588134765625) == ("wait_seconds", "0.26")
 
 
 async def test_calls_queues_recordings(switch, tmp_path):

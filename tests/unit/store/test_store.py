@@ -27,6 +27,10 @@ async def sequences(store: Store) -> list[int]:
         return list((await connection.execute(query)).scalars())
 
 
+def modes_of(directory: Path) -> list[int]:
+    return [file.stat().st_mode & 0o777 for file in directory.glob("callcore.db*")]
+
+
 def new_store(directory: Path) -> Store:
     return Store(f"sqlite:///{directory}/callcore.db", directory / "outbox")
 
@@ -40,6 +44,18 @@ async def test_rows_are_written_without_being_asked(tmp_path: Path) -> None:
         while store.pending:  # noqa: ASYNC110 - that nobody tells it is what is tested
             await asyncio.sleep(0.01)
     assert await sequences(store) == [1]
+    await store.close()
+
+
+async def test_call_records_are_private(tmp_path: Path) -> None:
+    """Nobody else on the machine reads the database or its write-ahead log."""
+    store = new_store(tmp_path)
+    await store.open()
+    store.put_event(event(1))
+    assert await store.flush(10)
+    modes = modes_of(tmp_path)
+    assert len(modes) > 1
+    assert set(modes) == {0o600}
     await store.close()
 
 
