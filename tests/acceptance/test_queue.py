@@ -502,3 +502,19 @@ async def test_a_recording_from_the_answer_holds_the_wait(floor: Floor) -> None:
     left, right = audio.read_channels(recording["file"])
     assert audio.tone_intervals(left, 1500)
     assert audio.tone_intervals(right, AGENT)
+
+
+async def test_a_caller_who_gives_up_as_the_agent_answers(floor: Floor) -> None:
+    """BYE crosses the answer: whoever was first, it was the caller who hung up."""
+    await floor.login("ann")
+    for _ in range(5):
+        caller = await floor.call("601")
+        desk = await rung(floor, "p1", caller)
+        await desk.answer_without_waiting()
+        await caller.hang_up()
+        assert (await desk.ended.within(3)).by == "remote"
+        await floor.site.agent_is("ann", "idle")
+        record = await floor.record(caller)
+        assert record["hung_up_by"] == "caller", await floor.site.get(f"calls/{record['call']}")
+        assert record["outcome"] in ("answered", "abandoned")
+        await floor.site.quiet()
