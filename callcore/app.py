@@ -104,6 +104,7 @@ class App:
             settings=lambda: self.settings,
             reload=self.reload,
             not_ready=self._not_ready,
+            trunk_states=node.trunk_states,
         )
         self.api = ApiServer(
             settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from callcore.telephony.backend import Backend
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner, PushProvisioner
-from callcore.types import PhoneId
+from callcore.types import PhoneId, TrunkId
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,8 @@ class Node:
     #: Where the node writes recordings in progress, and voicemail messages.
     raw: Path
     voicemail: Path
+    #: How the node's trunks are: registered, unreachable …
+    trunk_states: Callable[[], Mapping[TrunkId, str]]
 
     async def close(self) -> None:
         await self.backend.close()
@@ -83,6 +85,7 @@ async def _managed(settings: Settings) -> Node:
         set_fallback=provisioner.set_fallback,
         raw=paths.monitor,
         voicemail=paths.spool / "recording",
+        trunk_states=lambda: backend.trunks.states,
     )
 
 
@@ -111,6 +114,7 @@ def _existing(settings: Settings) -> Node:
         set_fallback=_no_fallback,
         raw=raw,
         voicemail=raw,
+        trunk_states=lambda: backend.trunks.states,
     )
 
 

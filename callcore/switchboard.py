@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from callcore.call import events, sessions
 from callcore.call.actions import AnyAction
@@ -15,6 +15,7 @@ from callcore.dispatch import Dispatcher
 from callcore.errors import Refused, UnknownEntity
 from callcore.monitor.live import live_snapshot
 from callcore.monitor.view import NodeView, Snapshot
+from callcore.types import TrunkId
 
 
 class LiveSwitchboard:
@@ -27,11 +28,14 @@ class LiveSwitchboard:
         settings: Callable[[], Settings],
         reload: Callable[[], Awaitable[None]],
         not_ready: Callable[[], str],
+        trunk_states: Callable[[], Mapping[TrunkId, str]],
     ) -> None:
         self._dispatcher = dispatcher
         self._settings = settings
         self._reload = reload
         self._not_ready = not_ready
+        self._trunk_states = trunk_states
+        self._trunks_shown = trunk_states()
         self._version = 0
         self._node = NodeView(id=node, up=False, reason="not connected yet")
         dispatcher.watchers.append(self._something_happened)
@@ -48,10 +52,17 @@ class LiveSwitchboard:
     def snapshot(self) -> Snapshot:
         switch = self._dispatcher.switch
         return live_snapshot(
-            switch.state, switch.distributor, (self._node,), self._dispatcher.clock()
+            switch.state,
+            switch.distributor,
+            (self._node,),
+            self._dispatcher.clock(),
+            self._trunk_states(),
         )
 
     def version(self) -> int:
+        if self._trunk_states() is not self._trunks_shown:
+            self._trunks_shown = self._trunk_states()
+            self._version += 1
         return self._version
 
     def settings(self) -> Settings:

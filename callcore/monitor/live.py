@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import msgspec
 
 from callcore.acd import views as acd
@@ -20,10 +23,17 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
+from callcore.types import TrunkId
+
+EMPTY: Mapping[TrunkId, str] = MappingProxyType({})
 
 
 def live_snapshot(
-    state: SwitchState, distributor: Distributor, nodes: tuple[NodeView, ...], now: float
+    state: SwitchState,
+    distributor: Distributor,
+    nodes: tuple[NodeView, ...],
+    now: float,
+    trunk_states: Mapping[TrunkId, str] = EMPTY,
 ) -> Snapshot:
     """Everything there is to see, in the order of configuration or arrival."""
     directory = state.directory
@@ -53,7 +63,12 @@ def live_snapshot(
             for phone in directory.phones.values()
         ),
         trunks=tuple(
-            TrunkView(id=trunk.id, host=trunk.host, calls=count_channels(state, trunk.id))
+            TrunkView(
+                id=trunk.id,
+                host=trunk.host,
+                calls=count_channels(state, trunk.id),
+                state=trunk_states.get(trunk.id, ""),
+            )
             for trunk in directory.trunks.values()
         ),
         nodes=nodes,

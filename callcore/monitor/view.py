@@ -99,7 +99,7 @@ class TrunkView(Row, frozen=True, kw_only=True):
     id: TrunkId
     host: str = ""
     calls: int = 0
-    #: registered, unregistered, reachable, unreachable, or empty when unknown.
+    #: registered, unregistered, rejected, reachable, unreachable, or empty when unknown.
     state: str = ""
 
 

@@ -54,6 +54,8 @@ class Ami:
         #: Told of every binding that changes, and of every login; set before `connect`.
         self.on_contact = on_contact
         self.on_login: Callable[[], None] | None = None
+        #: A registration at a provider was made, refused or lost; AMI does not say by which name.
+        self.on_registry: Callable[[], None] | None = None
         self._manager: Any = None
         self._ready = asyncio.Event()
         self._refused = False
@@ -94,6 +96,7 @@ class Ami:
         )
         if listens:
             self._manager.register_event("ContactStatus", self._contact)
+            self._manager.register_event("Registry", self._registry)
         self._manager.connect()
 
     def _connected(self, manager: Any) -> None:
@@ -110,6 +113,10 @@ class Ami:
 
     def _disconnected(self, _: object, __: object) -> None:
         self._ready.clear()
+
+    def _registry(self, _: object, message: Any) -> None:
+        if self.on_registry is not None:
+            self.on_registry()
 
     def _contact(self, _: object, message: Any) -> None:
         if self.on_contact is not None:
@@ -180,6 +187,20 @@ class Ami:
             part["Device"]: part.get("State", "")
             for part in await self.action("DeviceStateList")
             if "Device" in part
+        }
+
+    async def registrations(self) -> dict[str, str]:
+        """Name of an outbound registration → ``Registered``, ``Unregistered``, ``Rejected`` …"""
+        try:
+            parts = await self.action("PJSIPShowRegistrationsOutbound")
+        except ActionRefused as exc:
+            if "No " in str(exc):  # an error, for an empty list
+                return {}
+            raise
+        return {
+            part["ObjectName"]: part.get("Status", "")
+            for part in parts
+            if part.get("Event") == "OutboundRegistrationDetail"
         }
 
     async def core_status(self) -> dict[str, str]:

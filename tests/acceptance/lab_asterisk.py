@@ -126,11 +126,11 @@ method=tlsv1_2
 class LabAsterisk:
     """Starts in a directory of its own; ``command`` is one CLI command."""
 
-    address = (HOST, PORT)
-    tls_address = (HOST, TLS_PORT)
-
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, host: str = HOST) -> None:
         self.directory = directory
+        self.host = host
+        self.address = (host, PORT)
+        self.tls_address = (host, TLS_PORT)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -163,6 +163,10 @@ class LabAsterisk:
         arguments = [*self._program(), "-C", str(self.directory / "asterisk.conf"), "-rx", text]
         result = subprocess.run(arguments, capture_output=True, timeout=20)
         return (result.stdout + result.stderr).decode(errors="replace")
+
+    def log(self) -> str:
+        """What it logged."""
+        return (self.directory / "log" / "full").read_text(errors="replace")
 
     def channels(self) -> int:
         """How many channels are up."""
@@ -203,7 +207,7 @@ class LabAsterisk:
         for name in ("sorcery.conf", "features.conf", "indications.conf", "codecs.conf"):
             self._file(name, "[general]\n")
         self._file("cdr.conf", "[general]\nenable=no\n")
-        pjsip = TRANSPORTS.format(host=HOST, port=PORT)
+        pjsip = TRANSPORTS.format(host=self.host, port=PORT)
         pjsip += "".join(
             ENDPOINT.format(name=name, password=PASSWORD, codecs="ulaw,alaw,g722,opus",
                             dtmf="auto", encryption="no")
@@ -214,7 +218,7 @@ class LabAsterisk:
         pjsip += ENDPOINT.format(name="605", password=PASSWORD, codecs="opus,g722,ulaw",
                                  dtmf="rfc4733", encryption="sdes")  # fmt: skip
         if self._certificate():
-            pjsip += TLS_TRANSPORT.format(host=HOST, port=TLS_PORT, directory=here)
+            pjsip += TLS_TRANSPORT.format(host=self.host, port=TLS_PORT, directory=here)
         self._file("pjsip.conf", pjsip)
 
     def _certificate(self) -> bool:
