@@ -90,6 +90,7 @@ class App:
             directory=settings.paths.var / "recordings",
             raw=node.raw,
             voicemail=node.voicemail,
+            collect=node.collect,
             audio_format=settings.recording.format,
         )
         self.services = ShellServices(
@@ -134,7 +135,7 @@ class App:
         app = cls(settings, trees, store, node, recovered)
         log.info("started", replayed=recovered.replayed, calls=len(recovered.switch.state.calls))
         for row in recovered.rows:
-            app.services.write(row)  # type: ignore[arg-type]
+            app.services.write_again(row)  # type: ignore[arg-type]
         return app
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -83,16 +83,18 @@ class ShellServices:
             case WriteAgentState():
                 self._write_agent_state(action)
 
+    def write_again(self, action: WriteEvent | WriteRecord | WriteAgentState) -> None:
+        """A row of a replayed input: it may be missing, but it was logged and counted before."""
+        match action:
+            case WriteEvent(event=event):
+                self._store.put_event(event)
+            case WriteRecord(record=record):
+                self._store.put_record(record)
+            case WriteAgentState():
+                self._store.put_agent_state(_agent_change(action), action.at)
+
     def _write_agent_state(self, action: WriteAgentState) -> None:
-        change = AgentChanged(
-            agent=action.agent,
-            state=action.state,
-            before=action.before,
-            reason=action.reason,
-            contact=action.call,
-            queue=action.queue,
-        )
-        self._store.put_agent_state(change, action.at)
+        self._store.put_agent_state(_agent_change(action), action.at)
         log.info(
             "agent_state",
             call_id=action.call,
@@ -175,6 +177,17 @@ class ShellServices:
         except msgspec.DecodeError as exc:
             raise ValueError(f"not a JSON object of plain values: {exc}") from exc
         return {name: _text(value) for name, value in values.items()}
+
+
+def _agent_change(action: WriteAgentState) -> AgentChanged:
+    return AgentChanged(
+        agent=action.agent,
+        state=action.state,
+        before=action.before,
+        reason=action.reason,
+        contact=action.call,
+        queue=action.queue,
+    )
 
 
 def _text(value: str | int | float | bool | None) -> str:

@@ -283,7 +283,8 @@ class Translator:
         recording = event.recording
         channel = recording.target_uri.partition(":")[2]
         leg = self.legs.get(channel)
-        if leg is None or leg.recording != recording.name:
+        # What a former life began is not known by name.
+        if leg is None or (leg.recording != recording.name and (leg.recording or not leg.unsure)):
             return ()
         leg.recording = ""
         silent = recording.talking_duration == 0
