@@ -90,7 +90,6 @@ class App:
             directory=settings.paths.var / "recordings",
             raw=node.raw,
             voicemail=node.voicemail,
-            collect=node.collect,
             audio_format=settings.recording.format,
         )
         self.services = ShellServices(
