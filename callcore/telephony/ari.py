@@ -291,6 +291,10 @@ def refusal(method: str, uri: str, status: int, body: str) -> ActionRefused:
         words = said.message or said.error
     except msgspec.MsgspecError:
         words = body[:100]
+    if status == 400 and "Channel not found" in words:
+        status = 404  # a bridge says so where a channel has just ended
+    if status in (409, 422) and "Channel not in Stasis" in words:
+        status = 404  # it has hung up, and its StasisEnd is on the way
     return ActionRefused(f"{method} {uri.partition('?')[0]}: {status} {words}".rstrip(), status)
 
 
