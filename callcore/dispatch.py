@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 import structlog
@@ -35,7 +35,8 @@ from callcore.call.events import ActionFailed, Event, LegFailed, VoicemailEnded
 from callcore.call.switch import Switch
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.journal import Journal
-from callcore.telephony.backend import Backend
+from callcore.lanes import Lanes
+from callcore.telephony.backend import Backend, Done
 from callcore.types import LegFailure
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ log = structlog.get_logger(__name__)
 SYNC_SECONDS = 0.2
 SNAPSHOT_SECONDS = 60.0
 _GONE = 404
+_RECORDING = StartRecording | PauseRecording | ResumeRecording | StopRecording
 
 
 class Clock:
@@ -114,7 +116,7 @@ class Dispatcher:
         self._services = services
         self._inbox: deque[Event] = deque()
         self._handling = False
-        self._lanes: dict[str, deque[AnyAction]] = {}
+        self._lanes = Lanes(self._begin, self._execute, self._failed, self._spawn)
         self._tasks: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -175,37 +177,19 @@ class Dispatcher:
                 case LookUp() | CheckPin():
                     self._spawn(self._answer(action))
                 case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
-                    self._line_up(action.recording, action)
+                    self._lanes.put(action.recording, action)
                 case _:
-                    self._line_up(action.call, action)
+                    self._lanes.put(action.call, action)
 
-    def _line_up(self, lane: str, action: AnyAction) -> None:
-        waiting = self._lanes.get(lane)
-        if waiting is not None:
-            waiting.append(action)
-            return
-        self._lanes[lane] = deque([action])
-        self._spawn(self._drain(lane))
-
-    def _spawn(self, work: object) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
         if self._tasks is None:
             raise RuntimeError("the dispatcher is not running")
-        self._tasks.create_task(work)  # type: ignore[arg-type]
+        self._tasks.create_task(work)
 
-    async def _drain(self, lane: str) -> None:
-        waiting = self._lanes[lane]
-        while waiting:
-            action = waiting.popleft()
-            try:
-                await self._execute(action)
-            except BackendUnavailable as exc:
-                log.warning("action_lost", call_id=action.call, reason=str(exc))
-                self._dial_failed(action)
-            except ActionRefused as exc:
-                self._refused(action, exc)
-            except BackendError as exc:
-                self._refused(action, ActionRefused(str(exc)))
-        del self._lanes[lane]
+    def _begin(self, action: AnyAction, done: Done) -> bool:
+        if isinstance(action, RecordVoicemail | _RECORDING):
+            return False
+        return self._backend.begin(action, done)
 
     async def _execute(self, action: AnyAction) -> None:
         match action:
@@ -216,6 +200,15 @@ class Dispatcher:
                 await self._backend.execute(action)
             case _:
                 await self._backend.execute(action)
+
+    def _failed(self, action: AnyAction, problem: BackendError) -> None:
+        if isinstance(problem, BackendUnavailable):
+            log.warning("action_lost", call_id=action.call, reason=str(problem))
+            self._dial_failed(action)
+        elif isinstance(problem, ActionRefused):
+            self._refused(action, problem)
+        else:
+            self._refused(action, ActionRefused(str(problem)))
 
     def _dial_failed(self, action: Action) -> bool:
         if isinstance(action, Dial):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from callcore.errors import ActionRefused, BackendUnavailable
+from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.ari_models import (
     ALLOWED_EVENTS,
     AnyAriEvent,
@@ -35,6 +36,8 @@ Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Body = dict[str, Json]
 T = TypeVar("T")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
+#: Called once, with what Asterisk answered or with the reason why it did not.
+OnReply = Callable[[RESTResponse | BackendUnavailable], None]
 
 #: A dead link is noticed within heartbeat + heartbeat / 2 (aiohttp's rule for the pong).
 HEARTBEAT = 1.7
@@ -103,7 +106,11 @@ class AriConnection:
         self._socket = socket
         self._decoder = decoder
         self._encode = msgspec.json.Encoder().encode
-        self._waiting: dict[str, asyncio.Future[RESTResponse]] = {}
+        #: Requests without a reply, oldest first: until when one is waited for, and who waits.
+        self._waiting: dict[str, tuple[float, OnReply]] = {}
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._outgoing: deque[bytes] = deque()
+        self._something_to_send = asyncio.Event()
         self._counter = 0
         self._lost = ""
         #: The WebSocket takes REST requests; found out by `probe`.
@@ -137,6 +144,7 @@ class AriConnection:
     async def read(self, on_event: Callable[[AnyAriEvent], None]) -> str:
         """Hand every event to `on_event` until the link ends; returns why it did."""
         reason = "closed by Asterisk"
+        writer = asyncio.create_task(self._write(), name="ari-write")
         try:
             async for message in self._socket:
                 if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
@@ -152,8 +160,22 @@ class AriConnection:
             if problem is not None:
                 reason = f"{type(problem).__name__}: {problem}".rstrip(": ")
         finally:
+            writer.cancel()
             self._fail(reason)
+            await asyncio.gather(writer, return_exceptions=True)
         return reason
+
+    async def _write(self) -> None:
+        """Everything that was sent since the last turn of the loop leaves in one go."""
+        try:
+            while True:
+                await self._something_to_send.wait()
+                self._something_to_send.clear()
+                while self._outgoing:
+                    frame = self._outgoing.popleft()
+                    await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+        except (aiohttp.ClientError, ConnectionError) as exc:
+            self._fail(str(exc))
 
     async def close(self) -> None:
         self._fail("closed")
@@ -171,16 +193,48 @@ class AriConnection:
     def _fail(self, reason: str) -> None:
         self._lost = self._lost or reason
         waiting, self._waiting = self._waiting, {}
-        for future in waiting.values():
-            if not future.done():
-                future.set_exception(BackendUnavailable(f"link to Asterisk lost: {self._lost}"))
+        self._outgoing.clear()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        for _, on_reply in waiting.values():
+            on_reply(BackendUnavailable(f"link to Asterisk lost: {self._lost}"))
 
     # --- requests ---------------------------------------------------------------------------
 
     def _answered(self, response: RESTResponse) -> None:
-        future = self._waiting.pop(response.request_id, None)
-        if future is not None and not future.done():
-            future.set_result(response)
+        _, on_reply = self._waiting.pop(response.request_id, (0.0, None))
+        if on_reply is not None:
+            on_reply(response)
+
+    def send(self, method: Method, uri: str, body: Body | None, on_reply: OnReply) -> None:
+        """Over the WebSocket, without waiting: Asterisk serves requests in the order of sending."""
+        if self._lost:
+            on_reply(BackendUnavailable(f"link to Asterisk lost: {self._lost}"))
+            return
+        self._counter += 1
+        key = str(self._counter)
+        message = _Request(key, method, uri)
+        if body is not None:
+            message.content_type = "application/json"
+            message.message_body = self._encode(body).decode()
+        loop = asyncio.get_running_loop()
+        self._waiting[key] = (loop.time() + REQUEST_TIMEOUT, on_reply)
+        if self._watchdog is None:
+            self._watchdog = loop.call_later(REQUEST_TIMEOUT, self._expire)
+        self._outgoing.append(self._encode(message))
+        self._something_to_send.set()
+
+    def _expire(self) -> None:
+        """Give up what waited too long; look again when the next one will have."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        overdue = [key for key, (until, _) in self._waiting.items() if until <= now]
+        for key in overdue:
+            _, on_reply = self._waiting.pop(key)
+            on_reply(BackendUnavailable("Asterisk did not answer a request in time"))
+        oldest = next(iter(self._waiting.values()), None)
+        self._watchdog = None if oldest is None else loop.call_at(oldest[0], self._expire)
 
     async def request(
         self, method: Method, uri: str, body: Body | None = None, *, expect: type[T] | None = None
@@ -188,33 +242,20 @@ class AriConnection:
         """Over the WebSocket: for requests that Asterisk answers at once."""
         if not self.rest_over_socket:
             return await self.request_blocking(method, uri, body, expect=expect)
-        if self._lost:
-            raise BackendUnavailable(f"link to Asterisk lost: {self._lost}")
-        self._counter += 1
-        key = str(self._counter)
-        message = _Request(key, method, uri)
-        if body is not None:
-            message.content_type = "application/json"
-            message.message_body = self._encode(body).decode()
-        future: asyncio.Future[RESTResponse] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
-        watchdog = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._expire, key)
-        try:
-            await self._socket.send_frame(self._encode(message), aiohttp.WSMsgType.TEXT)
-            response = await future
-        except (aiohttp.ClientError, ConnectionError) as exc:
-            raise BackendUnavailable(f"link to Asterisk lost: {exc}") from exc
-        finally:
-            watchdog.cancel()
-            self._waiting.pop(key, None)
-        if response.status_code >= 300:
-            raise refusal(method, uri, response.status_code, response.message_body)
-        return None if expect is None else _decode(response.message_body, expect)
+        future: asyncio.Future[RESTResponse | BackendUnavailable]
+        future = asyncio.get_running_loop().create_future()
 
-    def _expire(self, key: str) -> None:
-        future = self._waiting.pop(key, None)
-        if future is not None and not future.done():
-            future.set_exception(BackendUnavailable("Asterisk did not answer a request in time"))
+        def replied(reply: RESTResponse | BackendUnavailable) -> None:
+            if not future.done():  # whoever waited may have been cancelled
+                future.set_result(reply)
+
+        self.send(method, uri, body, replied)
+        reply = await future
+        problem = problem_of(method, uri, reply)
+        if problem is not None:
+            raise problem
+        assert isinstance(reply, RESTResponse)
+        return None if expect is None else _decode(reply.message_body, expect)
 
     async def request_blocking(
         self,
@@ -282,6 +323,17 @@ class AriConnection:
     async def _get(self, uri: str, expect: type[T]) -> T:
         answer = await self.request_blocking("GET", uri, expect=expect, timeout=REQUEST_TIMEOUT)
         return cast(T, answer)
+
+
+def problem_of(
+    method: str, uri: str, reply: RESTResponse | BackendUnavailable
+) -> BackendError | None:
+    """What went wrong with a request, by its reply."""
+    if isinstance(reply, BackendUnavailable):
+        return reply
+    if reply.status_code < 300:
+        return None
+    return refusal(method, uri, reply.status_code, reply.message_body)
 
 
 def refusal(method: str, uri: str, status: int, body: str) -> ActionRefused:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import partial
 from math import ceil
 from typing import Any, Protocol
@@ -16,13 +15,14 @@ import structlog
 from callcore.call import actions as act
 from callcore.call.events import BackendDown, Event, PhoneReachability
 from callcore.directory import Directory
-from callcore.errors import ActionRefused, BackendUnavailable
+from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.ami import Ami, ContactChange
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
 from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint
 from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
-from callcore.telephony.causes import HANGUP_CAUSE, HANGUP_QUERY
+from callcore.telephony.asterisk_requests import Planner, Progress, Request
+from callcore.telephony.backend import Done
 from callcore.telephony.phones import PhoneWatch
 from callcore.telephony.trunks import TrunkWatch
 from callcore.types import ChannelId, PhoneId
@@ -69,6 +69,7 @@ class AsteriskBackend:
         self._settings = settings
         self._media = media
         self._translator = Translator(node)
+        self._planner = Planner(self._translator)
         self._link = AsteriskLink(
             settings,
             on_up=self._came_up,
@@ -93,21 +94,14 @@ class AsteriskBackend:
             ami.on_registry = self.trunks.look_again
         self._methods: dict[type[act.Action], Callable[[Any], Awaitable[None]]] = {
             act.Answer: self._answer,
-            act.Hangup: self._hangup,
             act.Dial: self._dial,
             act.Play: self._play,
-            act.StopPlay: self._stop_play,
             act.StartMusic: self._start_music,
-            act.StopMusic: self._stop_music,
-            act.StartRinging: self._start_ringing,
-            act.StopRinging: self._stop_ringing,
             act.SendDigits: self._send_digits,
             act.RecordVoicemail: self._record_voicemail,
             act.AnswerTransfer: self._answer_transfer,
-            act.CreateBridge: self._create_bridge,
             act.Join: self._join,
             act.Leave: self._leave,
-            act.DestroyBridge: self._destroy_bridge,
         }
 
     # --- the Protocol -----------------------------------------------------------------------
@@ -126,7 +120,31 @@ class AsteriskBackend:
             self._news.clear()
             await self._news.wait()
 
+    def begin(self, action: act.Action, done: Done) -> bool:
+        if not self._link.takes_requests:
+            return False
+        if isinstance(action, act.Dial):
+            return self._begin_dial(action, done)
+        requests = self._planner.plan(action)
+        if requests is None:
+            return False
+        self._send(requests, done)
+        return True
+
+    def _send(self, requests: tuple[Request, ...], done: Done) -> None:
+        """All at once; `done` hears the first thing that went wrong, after the last reply."""
+        progress = Progress(len(requests), done)
+        connection = self._link.connection
+        for request in requests:
+            told = partial(progress.replied, request)
+            connection.send(request.method, request.uri, request.body, told)
+
     async def execute(self, action: act.Action) -> None:
+        requests = self._planner.plan(action)
+        if requests is not None:
+            for request in requests:
+                await self._request(request)
+            return
         method = self._methods.get(action.__class__)
         if method is None:
             raise ActionRefused(f"{action.__class__.__name__} is not an action for telephony")
@@ -275,18 +293,20 @@ class AsteriskBackend:
     async def _delete(self, uri: str) -> None:
         await self._link.connection.request("DELETE", uri)
 
+    async def _request(self, request: Request) -> None:
+        try:
+            await self._link.connection.request(request.method, request.uri, request.body)
+        except ActionRefused as exc:
+            if exc.status not in request.harmless:
+                raise
+
     async def _post_waiting(
         self, channels: tuple[ChannelId, ...], uri: str, body: Body | None = None
     ) -> None:
         """A request that blocks in Asterisk behind what the channels are doing.
 
-        What they play is stopped first. Where nothing was going on it cannot block, and goes over
-        the WebSocket; else over HTTP, where it delays nobody.
+        What they play is stopped first; it goes over HTTP, where it delays nobody.
         """
-        legs = self._translator.legs
-        if all(channel in legs and legs[channel].idle for channel in channels):
-            await self._link.connection.request("POST", uri, body)
-            return
         for channel in channels:
             await self._quieten(channel)
         await self._link.connection.request_blocking("POST", uri, body)
@@ -317,13 +337,26 @@ class AsteriskBackend:
 
     async def _answer(self, action: act.Answer) -> None:
         await self._post_waiting((action.channel,), f"channels/{part(action.channel)}/answer")
-        leg = self._translator.legs.get(action.channel)
-        if leg is not None:
-            leg.tone = False  # 180 before the answer is no tone after it
+        self._planner.answered(action.channel)
 
-    async def _hangup(self, action: act.Hangup) -> None:
-        self._translator.hanging_up(action.channel, HANGUP_CAUSE[action.reason])
-        await self._delete(f"channels/{part(action.channel)}?{HANGUP_QUERY[action.reason]}")
+    def _begin_dial(self, action: act.Dial, done: Done) -> bool:
+        """False where there is something to refuse: `_dial` does it."""
+        name = action.endpoint.partition(":")[2].partition("/")[0]
+        if self._translator.full(name):
+            return False
+        try:
+            body = self._originate(action)
+        except ActionRefused:
+            return False
+        self._translator.dialling(action.channel, name)
+
+        def replied(problem: BackendError | None) -> None:
+            if problem is not None:
+                self._dial_refused(action, problem)
+            done(None)
+
+        self._send((Request("POST", "channels", body),), replied)
+        return True
 
     async def _dial(self, action: act.Dial) -> None:
         name = action.endpoint.partition(":")[2].partition("/")[0]
@@ -334,9 +367,11 @@ class AsteriskBackend:
                 raise ActionRefused(f"trunk {name} is full", 503)
             await self._post("channels", self._originate(action))
         except (ActionRefused, BackendUnavailable) as exc:
-            log.debug("dial_refused", channel=action.channel, reason=str(exc))
-            cause = 34 if full else 20
-            self._tell(self._translator.dial_refused(action.channel, cause))
+            self._dial_refused(action, exc, cause=34 if full else 20)
+
+    def _dial_refused(self, action: act.Dial, problem: BackendError, cause: int = 20) -> None:
+        log.debug("dial_refused", channel=action.channel, reason=str(problem))
+        self._tell(self._translator.dial_refused(action.channel, cause))
 
     def _originate(self, action: act.Dial) -> Body:
         variables: Body = {"PJSIP_TRANSFER_HANDLING()": "ari-only"}
@@ -364,25 +399,9 @@ class AsteriskBackend:
             self._translator.not_playing(action.channel, action.playback)
             raise
 
-    async def _stop_play(self, action: act.StopPlay) -> None:
-        await self._delete_if_there(f"playbacks/{part(action.playback)}")
-
     async def _start_music(self, action: act.StartMusic) -> None:
         await self._quieten(action.channel)
-        self._translator.sounding(action.channel, music=True)
-        await self._post(f"channels/{part(action.channel)}/moh", {"mohClass": action.music})
-
-    async def _stop_music(self, action: act.StopMusic) -> None:
-        self._translator.sounding(action.channel, music=False)
-        await self._delete(f"channels/{part(action.channel)}/moh")
-
-    async def _start_ringing(self, action: act.StartRinging) -> None:
-        self._translator.sounding(action.channel, tone=True)
-        await self._post(f"channels/{part(action.channel)}/ring")
-
-    async def _stop_ringing(self, action: act.StopRinging) -> None:
-        self._translator.sounding(action.channel, tone=False)
-        await self._delete(f"channels/{part(action.channel)}/ring")
+        await self._request(self._planner.music(action))
 
     async def _send_digits(self, action: act.SendDigits) -> None:
         await self._quieten(action.channel)
@@ -438,44 +457,18 @@ class AsteriskBackend:
 
     # --- bridges ----------------------------------------------------------------------------
 
-    async def _create_bridge(self, action: act.CreateBridge) -> None:
-        # video_sfu keeps the clocked mixer (softmix) for two parties too: see recording/tap.py.
-        # An ordinary bridge passes RTP on without looking: keys pressed in it are not told.
-        kind = "mixing,video_sfu" if action.clocked else "mixing"
-        await self._post("bridges", {"bridgeId": action.bridge, "type": kind})
-
     async def _join(self, action: act.Join) -> None:
-        uri = f"bridges/{part(action.bridge)}/addChannel"
-        body: Body = {"channel": [*action.channels]}
-        sounds = [uri for channel in action.channels for uri in self._sounds(channel)]
-        # Sent without waiting between them: the WebSocket keeps the order.
-        stops = [self._delete_if_there(sound) for sound in sounds]
-        with _missing_channel_is_gone():
-            await asyncio.gather(*stops, self._post_waiting(action.channels, uri, body))
-
-    def _sounds(self, channel: ChannelId) -> list[str]:
-        """What has to be stopped on a channel: in a bridge its music would go on, mixed in."""
-        leg = self._translator.legs.get(channel)
-        if leg is None:
-            return []
-        sounds = [f"channels/{part(channel)}/moh"] if leg.music or leg.unsure else []
-        if leg.tone:
-            sounds.append(f"channels/{part(channel)}/ring")
-        leg.music = leg.tone = False
-        return sounds
+        for request in self._planner.stop_sounds(action.channels):
+            await self._request(request)
+        await self._post_waiting(action.channels, *self._planner.join(action)[1:3])
 
     async def _leave(self, action: act.Leave) -> None:
-        uri = f"bridges/{part(action.bridge)}/removeChannel"
-        body: Body = {"channel": [action.channel]}
+        request = self._planner.leave(action)
         try:
-            with _missing_channel_is_gone():
-                await self._post_waiting((action.channel,), uri, body)
+            await self._post_waiting((action.channel,), request.uri, request.body)
         except ActionRefused as exc:
-            if exc.status != 422:  # it was not in the bridge
+            if exc.status not in request.harmless:
                 raise
-
-    async def _destroy_bridge(self, action: act.DestroyBridge) -> None:
-        await self._delete(f"bridges/{part(action.bridge)}")
 
 
 def in_fallback(snapshot: Snapshot) -> list[Channel]:
@@ -490,17 +483,6 @@ def in_fallback(snapshot: Snapshot) -> list[Channel]:
         and channel.state == "Up"
         and channel.id not in ours | talking
     ]
-
-
-@contextlib.contextmanager
-def _missing_channel_is_gone() -> Iterator[None]:
-    """A bridge says 400, or 422, where a channel has just ended; its own end tells the rest."""
-    try:
-        yield
-    except ActionRefused as exc:
-        if "Channel not found" in str(exc) or "Channel not in Stasis" in str(exc):
-            raise ActionRefused(str(exc), 404) from exc
-        raise
 
 
 def dial_string(endpoint: str) -> str:

@@ -64,6 +64,12 @@ class AsteriskLink:
             raise BackendUnavailable(TAKEN_OVER if self.replaced else "no link to Asterisk")
         return self._connection
 
+    @property
+    def takes_requests(self) -> bool:
+        """There is a link, and its WebSocket takes requests."""
+        connection = self._connection
+        return connection is not None and not self.replaced and connection.rest_over_socket
+
     async def run(self) -> None:
         """Until cancelled."""
         session = new_session(self._settings)

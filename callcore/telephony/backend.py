@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from callcore.call.actions import Action
 from callcore.call.events import Event
 from callcore.directory import Directory
+from callcore.errors import BackendError
+
+#: Called once when an action is done, with what went wrong.
+Done = Callable[[BackendError | None], None]
 
 
 class Backend(Protocol):
     """One telephony node: Asterisk, pjsua2 or the simulated peer.
 
-    The dispatcher awaits `execute` for the actions of one call one after the other and runs those
-    of different calls concurrently. The contract, tested on every implementation:
+    The dispatcher offers the actions of one call to `begin` one after the other; what `begin` does
+    not take waits until those before it are done and goes through `execute`. Actions of different
+    calls run concurrently. The contract, tested on every implementation:
 
     - `events()` yields in the order things happened; the first is `BackendUp` with a snapshot, and
       another `BackendUp` follows every `BackendDown`.
@@ -29,6 +34,13 @@ class Backend(Protocol):
 
     def events(self) -> AsyncIterator[Event]:
         """All events, for ever; ends when the back end was closed."""
+        ...
+
+    def begin(self, action: Action, done: Done) -> bool:
+        """Send an action that needs no waiting on this side, in the order of the calls to `begin`.
+
+        False, and nothing happened: it has to go through `execute`.
+        """
         ...
 
     async def execute(self, action: Action) -> None:

@@ -17,7 +17,8 @@ from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.events import Event
 from callcore.directory import Directory
-from callcore.errors import ActionRefused, BackendUnavailable
+from callcore.errors import ActionRefused, BackendError, BackendUnavailable
+from callcore.telephony.backend import Done
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
 from callcore.telephony.simulated_peers import Caller, Channel, Peer, VirtualClock
 from callcore.types import BridgeId, ChannelId, Entry, PhoneId, PlaybackId
@@ -121,6 +122,15 @@ class SimulatedBackend:
                 return
             self._news.clear()
             await self._news.wait()
+
+    def begin(self, action: act.Action, done: Done) -> bool:
+        try:
+            self.perform(action)
+        except BackendError as exc:
+            done(exc)
+        else:
+            done(None)
+        return True
 
     async def execute(self, action: act.Action) -> None:
         self.perform(action)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
+from callcore.errors import BackendError
 from callcore.lab.call import Call
 from callcore.lab.phone import Phone as LabPhone
 from callcore.telephony.ami import Ami, AmiSettings
@@ -53,7 +54,14 @@ class World:
         return f"{kind}-{id(self):x}-{self._ids}"
 
     async def do(self, action: act.Action) -> None:
-        await self.backend.execute(action)
+        """As the dispatcher does it: sent where that is possible, else awaited."""
+        done: asyncio.Future[BackendError | None] = asyncio.get_running_loop().create_future()
+        if not self.backend.begin(action, done.set_result):
+            await self.backend.execute(action)
+            return
+        problem = await done
+        if problem is not None:
+            raise problem
 
     async def want(self, kind: type[E], timeout: float = 5.0, **fields: object) -> E:
         """The first event of that kind (and fields) not wanted before."""

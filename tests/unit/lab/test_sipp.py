@@ -15,6 +15,7 @@ VALUES = {
     "caller": "9",
     "audio_port": "[media_port]",
     "speech": "",
+    "contact": "127.0.0.1:5600",
     "keys": sipp._keys("12#", "info", 100, "9"),
 }
 
