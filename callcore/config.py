@@ -52,6 +52,7 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     app: str = "callcore"
     #: Where ARI answers; this and the following for ``existing`` only.
     ari_url: str = "http://127.0.0.1:8088"
+    #: The user of its ari.conf.
     ari_user: str = "callcore"
     #: Password of the ARI user; better in a file.
     ari_password: str = ""
@@ -59,7 +60,9 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     ari_password_file: str = ""
     #: Where AMI answers.
     ami_host: str = "127.0.0.1"
+    #: Its port.
     ami_port: Port = 5038
+    #: The user of its manager.conf.
     ami_user: str = "callcore"
     #: Password of the AMI user; better in a file.
     ami_password: str = ""
@@ -77,6 +80,9 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     remote_prompts: str = ""
     #: var/recordings as that Asterisk sees it, when it runs on another host.
     remote_recordings: str = ""
+    #: Add callcore's phones and trunks to an existing Asterisk; false: it has them already, with
+    #: the same names.
+    push: bool = True
 
 
 class SipSettings(Section, frozen=True, kw_only=True):
@@ -123,6 +129,7 @@ class StoreSettings(Section, frozen=True, kw_only=True):
 class JournalSettings(Section, frozen=True, kw_only=True):
     #: Written at once, forced to disk at most this much later.
     sync_seconds: Seconds = 0.2
+    #: How often the whole state is written, so that a start has little to replay.
     snapshot_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60.0
     #: Segments older than this and covered by a snapshot are removed.
     keep_hours: Seconds = 24.0

@@ -1,0 +1,77 @@
+"""The documents agree with the code: reference tables, dependencies, links."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.util
+import re
+import sys
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """scripts/make-reference as a module."""
+    loader = SourceFileLoader("make_reference", str(ROOT / "scripts" / "make-reference"))
+    spec = importlib.util.spec_from_loader("make_reference", loader)
+    assert spec is not None
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        module = importlib.util.module_from_spec(spec)
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = before
+    return module
+
+
+def test_the_reference_is_current(reference):
+    """README.md has every key, command and path: if not, run scripts/make-reference."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert reference.filled(text) == text
+
+
+def test_every_key_says_what_it_means(reference):
+    """No row of the configuration reference is without a meaning."""
+    silent = [row for row in reference.settings() if row.startswith("| `") and "|  |" in row]
+    assert silent == []
+
+
+def test_every_command_says_what_it_does(reference):
+    """No row of the command table is without a sentence."""
+    assert [row for row in reference.commands() if row.rstrip().endswith("|  |")] == []
+
+
+def test_every_dependency_has_a_reason():
+    """The tables of CONTRIBUTING.md name exactly what setup.cfg and scripts/setup install."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w ,()-]+?) \|", text, re.M)
+    named = {name.strip().lower() for row in rows for name in re.split(r",|\(|\)", row)}
+    needed = names(setup["options"]["install_requires"])
+    assert needed - named == set()
+    for package in names(setup["options.extras_require"]["dev"]):
+        assert re.search(rf"\b{package}\b", text, re.I), package
+    script = (ROOT / "scripts" / "setup").read_text(encoding="utf-8")
+    packages = re.search(r"^PACKAGES=\((.*?)\)", script, re.M | re.S)
+    assert packages is not None
+    assert set(packages[1].split()) - named == set()
+
+
+def names(requirements: str) -> set[str]:
+    lines = [line.strip() for line in requirements.splitlines() if line.strip()]
+    return {re.split(r"[\s\[<>=]", line)[0].lower() for line in lines}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document):
+    """Every relative link names a file or directory of the project."""
+    for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (document.parent / target).exists(), target
