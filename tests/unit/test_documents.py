@@ -17,8 +17,8 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 
 @pytest.fixture(scope="module")
 def reference():
-    """scripts/make-reference as a module."""
-    loader = SourceFileLoader("make_reference", str(ROOT / "scripts" / "make-reference"))
+    """scripts/make-reference.py as a module."""
+    loader = SourceFileLoader("make_reference", str(ROOT / "scripts" / "make-reference.py"))
     spec = importlib.util.spec_from_loader("make_reference", loader)
     assert spec is not None
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
@@ -31,7 +31,7 @@ def reference():
 
 
 def test_the_reference_is_current(reference):
-    """README.md has every key, command and path: if not, run scripts/make-reference."""
+    """README.md has every key, command and path: if not, run scripts/make-reference.py."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert reference.filled(text) == text
 

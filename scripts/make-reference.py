@@ -156,7 +156,7 @@ PARTS = {"settings": settings, "commands": commands, "http": http}
 def filled(text: str) -> str:
     """README.md with the text between each pair of marks replaced."""
     for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: made by scripts/make-reference -->", f"<!-- end of {name} -->"
+        begin, end = f"<!-- {name}: made by scripts/make-reference.py -->", f"<!-- end of {name} -->"
         if begin not in text or end not in text:
             raise SystemExit(f"make-reference: README.md lacks {begin} … {end}")
         head, _, rest = text.partition(begin)
@@ -171,7 +171,7 @@ def main() -> int:
     wanted = filled(now)
     if sys.argv[1:] == ["--check"]:
         if now != wanted:
-            print("README.md is out of date: run scripts/make-reference", file=sys.stderr)
+            print("README.md is out of date: run scripts/make-reference.py", file=sys.stderr)
             return 1
         return 0
     README.write_text(wanted, encoding="utf-8")
