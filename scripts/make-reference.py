@@ -156,7 +156,8 @@ PARTS = {"settings": settings, "commands": commands, "http": http}
 def filled(text: str) -> str:
     """README.md with the text between each pair of marks replaced."""
     for name, make in PARTS.items():
-        begin, end = f"<!-- {name}: made by scripts/make-reference.py -->", f"<!-- end of {name} -->"
+        begin = f"<!-- {name}: made by scripts/make-reference.py -->"
+        end = f"<!-- end of {name} -->"
         if begin not in text or end not in text:
             raise SystemExit(f"make-reference: README.md lacks {begin} … {end}")
         head, _, rest = text.partition(begin)
