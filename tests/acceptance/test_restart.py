@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from callcore.lab import audio
 from callcore.lab.call import Call
+from callcore.lab.sipp import answering_phones, callers, register_phones
 
 from .floor import Floor, hears, hears_speech, open_floor, phone_config, rung, talk
 
@@ -31,7 +32,7 @@ phone = "p{n}"
 [queues.q{n}]
 members = ["{agent}"]
 ring_seconds = 60
-wrap_up_seconds = {16 if agent == "dan" else 1}
+wrap_up_seconds = {12 if agent == "dan" else 1}
 [[routes]]
 pattern = "60{n}"
 queue = "q{n}"
