@@ -251,11 +251,12 @@ def offer_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None
 def _lost_before_bridge(cx: Context, call: Call, leg: Leg) -> None:
     """The agent hung up while hearing the announcement: back to the front of the queue."""
     since = call.queued_since
-    release_agent(cx, call, leg)
-    cx.drop_leg(call, leg.channel)
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, "agent_gone")
+    # The caller first: the agent who becomes free would take the next one in line.
     enter_queue(cx, call, call.queue, priority=call.priority, skills=call.skills, since=since)
+    release_agent(cx, call, leg)
+    cx.drop_leg(call, leg.channel)
 
 
 def abandon(cx: Context, call: Call) -> None:

@@ -276,6 +276,8 @@ class Translator:
         if kind != "channel" or leg is None or event.playback.id.startswith(QUIET):
             return ()
         self.not_playing(channel, event.playback.id)
+        if leg.peer_ended:
+            return ()  # cut off by a hang-up, which is on its way and tells the rest
         ok = event.playback.state != "failed"
         return (PlaybackEnded(channel=channel, playback=event.playback.id, ok=ok),)
 

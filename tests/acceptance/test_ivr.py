@@ -35,6 +35,8 @@ host = "127.0.{number}.6"
 dtmf = "inband"
 [agents.ann]
 phone = "p1"
+[queues.line]
+members = ["ann"]
 [[routes]]
 pattern = "700"
 tree = "keys"
@@ -62,6 +64,9 @@ tree = "changing"
 [[routes]]
 pattern = "708"
 tree = "to_agent"
+[[routes]]
+pattern = "709"
+tree = "to_queue"
 [[routes]]
 pattern = "55XX"
 tree = "one"
@@ -170,6 +175,12 @@ nodes:
   out: {step: transfer, number: "0301234", ring_seconds: 2, failed: failed}
 """
     + ends("failed"),
+    "to_queue": """
+start: said
+nodes:
+  said: {step: prompt, play: [{file: sounds/ask.wav}], next: line}
+  line: {step: enqueue, queue: line}
+""",
     "to_agent": """
 start: out
 nodes:
@@ -422,6 +433,18 @@ async def test_a_look_up_without_a_server_falls_back(floor: Floor) -> None:
     """Nobody listens: the fallback, at once."""
     caller = await floor.call("703")
     await at(caller, "failed")
+
+
+async def test_a_caller_who_hangs_up_in_a_prompt_goes_no_further(floor: Floor) -> None:
+    """The queue behind the prompt never sees them, and no phone rings."""
+    await floor.login("ann")
+    caller = await floor.call("709")
+    await at(caller, "ask")
+    await caller.hang_up()
+    await floor.site.quiet()
+    record = await floor.record(caller)
+    assert (record["outcome"], record["offers"], record["queued_at"]) == ("ivr_only", 0, None)
+    assert not floor.phones["p1"].calls
 
 
 # --- leaving the tree ----------------------------------------------------------------------------

@@ -228,6 +228,27 @@ async def test_a_caller_who_gives_up_during_the_announcement_frees_the_agent(flo
     assert record["recording"] == ""
 
 
+async def test_an_agent_who_hangs_up_during_the_announcement_gives_the_caller_back(
+    floor: Floor,
+) -> None:
+    """The caller hears nothing of it, keeps the place, and is offered again."""
+    await floor.login("ann")
+    caller = await floor.call("604")
+    later = await floor.call("604")
+    desk = await rung(floor, "p1", caller)
+    await desk.answer()
+    await hears_speech(desk)
+    await desk.hang_up()
+    again = await rung(floor, "p1", caller)
+    await again.answer()
+    await floor.is_in(caller, state="talking", agent="ann")
+    assert not caller.ended.happened
+    await floor.is_in(later, state="queued", position=1)
+    await caller.hang_up()
+    record = await floor.record(caller)
+    assert (record["offers"], record["outcome"]) == (2, "answered")
+
+
 @pytest.mark.parametrize("by", ["caller", "agent"])
 async def test_either_side_hanging_up_ends_the_talk(floor: Floor, by: str) -> None:
     """The other side gets BYE at once, the record says who it was, the recording is closed."""

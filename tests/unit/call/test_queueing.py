@@ -9,7 +9,7 @@ from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState
-from callcore.directory import RecordFrom
+from callcore.directory import Member, RecordFrom
 from callcore.types import HangupReason, LegFailure, Outcome
 
 from .desk import QUEUE, Desk, site
@@ -205,6 +205,24 @@ def test_an_agent_lost_during_the_announcement_gives_the_caller_back() -> None:
     desk.hang_up(dial.channel)
     assert call.queued_since == 1000.0
     assert desk.only(act.Dial).endpoint == "phone:p2"
+
+
+def test_an_agent_lost_during_the_announcement_gets_the_same_caller_again() -> None:
+    """Not the one who stands behind."""
+    queue = msgspec.structs.replace(
+        QUEUE, agent_announcement="beep", wrap_up_seconds=0, members=(Member(agent="ann"),)
+    )
+    desk = Desk(site(queues={"sales": queue}))
+    desk.login("ann")
+    first, later = desk.arrive(), desk.arrive(channel="x2", caller="556")
+    dial = desk.last(act.Dial)
+    desk.answer(dial)
+    desk.hang_up(dial.channel)
+    assert desk.only(act.Dial).call == first.id
+    assert later.state is CallState.QUEUED
+    desk.answer(desk.last(act.Dial))
+    desk.played(desk.last(act.Dial).channel)
+    assert (first.state, first.agent) == (CallState.TALKING, "ann")
 
 
 @pytest.mark.parametrize("start", list(RecordFrom))

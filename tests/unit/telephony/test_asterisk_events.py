@@ -155,6 +155,18 @@ def test_arrival_tells_what_the_dialplan_knows() -> None:
     )  # fmt: skip
 
 
+def test_a_sound_cut_off_by_a_hang_up_is_not_told() -> None:
+    """It would take the caller on to the next step of a tree, 1 ms before the hang-up is told."""
+    translator = Translator("n")
+    channel = ari.Channel(id="a", name="PJSIP/t1-a", state="Up")
+    translator.handle(ari.StasisStart(channel=channel, args=("trunk",)))
+    playback = ari.Playback(id="p1", target_uri="channel:a", state="failed")
+    translator.handle(ari.ChannelHangupRequest(channel=channel))
+    assert translator.handle(ari.PlaybackFinished(playback=playback)) == ()
+    (event,) = translator.handle(ari.ChannelDestroyed(channel=channel, cause=16))
+    assert isinstance(event, ev.HungUp)
+
+
 def test_a_full_trunk_tells_its_arrivals() -> None:
     """Refusing them is a matter of the rules; nothing more is dialled on it."""
     translator = Translator("n")
