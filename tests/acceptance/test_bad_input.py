@@ -14,6 +14,7 @@ import pytest_asyncio
 from callcore.lab import audio
 from callcore.lab.call import Call
 from callcore.lab.errors import LabError
+from callcore.lab.site import PATIENCE
 from callcore.telephony import managed
 from callcore.telephony.layout import AsteriskPaths
 
@@ -148,13 +149,13 @@ def raw_name(name: str) -> str:
 async def test_names_are_data_everywhere(floor: Floor) -> None:
     """All at once in a queue: API, monitor, records, events, phone and log show them as text."""
     calls: dict[str, Call] = {}
+    answered: dict[str, Call] = {}
+    refused: list[str] = []
     for kind, name in NAMES.items():
         calls[kind] = await floor.dial("601", raw_display=raw_name(with_canary(floor, name)))
-    answered, refused = {}, []
-    for kind, call in calls.items():
         try:
-            await call.answered.within(3)
-            answered[kind] = call
+            await calls[kind].answered.within(3 * PATIENCE)
+            answered[kind] = calls[kind]
         except LabError:  # refused, or not understood
             refused.append(kind)
     assert set(refused) <= {"nul", "long"}
