@@ -10,6 +10,7 @@ from typing import NamedTuple
 import structlog
 
 from callcore.config import Settings
+from callcore.recording.recorder import Collect
 from callcore.recording.tap import MixMonitorTap, Tap
 from callcore.site import read_prompt_texts
 from callcore.telephony import managed
@@ -17,7 +18,9 @@ from callcore.telephony.ami import Ami, AmiSettings
 from callcore.telephony.ari import AriSettings
 from callcore.telephony.asterisk import AsteriskBackend
 from callcore.telephony.backend import Backend
+from callcore.telephony.canary import raw_directory
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
+from callcore.telephony.messages import MessageStore
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner, PushProvisioner
 from callcore.types import PhoneId, TrunkId
@@ -38,6 +41,8 @@ class Node:
     #: Where the node writes recordings in progress, and voicemail messages.
     raw: Path
     voicemail: Path
+    #: Brings a message to `voicemail`, where the node writes it elsewhere.
+    collect: Collect | None
     #: How the node's trunks are: registered, unreachable …
     trunk_states: Callable[[], Mapping[TrunkId, str]]
 
@@ -85,6 +90,7 @@ async def _managed(settings: Settings) -> Node:
         set_fallback=provisioner.set_fallback,
         raw=paths.monitor,
         voicemail=paths.spool / "recording",
+        collect=None,
         trunk_states=lambda: backend.trunks.states,
     )
 
@@ -105,7 +111,11 @@ def _existing(settings: Settings) -> Node:
     prompts = _prompts(settings, seen_as=asterisk.remote_prompts)
     backend, ami = _backend(settings, reach, prompts)
     backend.provisioner = PushProvisioner(backend, settings.paths.var / "pushed.json")
-    raw = settings.paths.var / "recordings" / "raw"
+    if not asterisk.push:
+        backend.provisioner = None
+    backend.shared = True
+    raw = raw_directory(settings)
+    raw.mkdir(parents=True, exist_ok=True)
     return Node(
         backend=backend,
         ami=ami,
@@ -114,6 +124,7 @@ def _existing(settings: Settings) -> Node:
         set_fallback=_no_fallback,
         raw=raw,
         voicemail=raw,
+        collect=MessageStore(_ari(settings, reach)).collect,
         trunk_states=lambda: backend.trunks.states,
     )
 
@@ -130,14 +141,18 @@ class _Reach(NamedTuple):
 def _backend(
     settings: Settings, reach: _Reach, prompts: PromptLibrary
 ) -> tuple[AsteriskBackend, Ami]:
-    ari = AriSettings(
+    ami = Ami(reach.ami)
+    ari = _ari(settings, reach)
+    return AsteriskBackend(ari, prompts, node=settings.asterisk.node, ami=ami), ami
+
+
+def _ari(settings: Settings, reach: _Reach) -> AriSettings:
+    return AriSettings(
         url=reach.ari_url,
         user=reach.ari_user,
         password=reach.ari_password,
         app=settings.asterisk.app,
     )
-    ami = Ami(reach.ami)
-    return AsteriskBackend(ari, prompts, node=settings.asterisk.node, ami=ami), ami
 
 
 async def _no_fallback(phones: tuple[PhoneId, ...]) -> None:

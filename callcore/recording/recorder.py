@@ -13,7 +13,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +72,10 @@ class _Live:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+#: Brings a voicemail message to the file named; nothing happens where there is none.
+Collect = Callable[[RecordingId, Path], Awaitable[None]]
+
+
 class Recorder:
     """Recordings of all calls of one node.
 
@@ -86,6 +90,7 @@ class Recorder:
         directory: Path,
         raw: Path,
         voicemail: Path | None = None,
+        collect: Collect | None = None,
         audio_format: Format = "flac",
         on_finalised: Callable[[RecordingRow], None] = lambda row: None,
     ) -> None:
@@ -95,6 +100,7 @@ class Recorder:
         self._store = store
         self._raw = raw.absolute()
         self._voicemail = (voicemail or raw).absolute()
+        self._collect = collect
         self._format = audio_format
         self._on_finalised = on_finalised
         self._live: dict[RecordingId, _Live] = {}
@@ -349,6 +355,11 @@ class Recorder:
             log.critical("finalising_died", recording=recording, exc_info=task.exception())
 
     async def _finalise(self, path: Path, settle: float) -> None:
+        try:
+            await self._fetch_message(path)
+        except BackendError as exc:
+            log.error("message_not_fetched", marks=str(path), reason=str(exc))
+            return  # the next start tries again
         await self._settled(path, settle)
         loop = asyncio.get_running_loop()
         done: Finalised | None
@@ -365,6 +376,14 @@ class Recorder:
         if done is None:
             return
         await self._make_durable(path, done)
+
+    async def _fetch_message(self, path: Path) -> None:
+        """A message may still be with the back end."""
+        if self._collect is None:
+            return
+        for part, _ in split_parts(self._read(path)):
+            if part.raw.endswith(".wav") and not _growth([Path(part.raw)])[1]:
+                await self._collect(Path(part.raw).stem, Path(part.raw))
 
     async def _make_durable(self, path: Path, done: Finalised) -> None:
         row = done.row

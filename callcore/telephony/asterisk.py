@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from callcore.call import actions as act
-from callcore.call.events import BackendDown, Event, PhoneReachability
+from callcore.call.events import BackendDown, Event, PhoneBusy, PhoneReachability
 from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.ami import Ami, ContactChange
@@ -23,6 +23,7 @@ from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.asterisk_requests import Planner, Progress, Request
 from callcore.telephony.backend import Done
+from callcore.telephony.devices import DeviceWatch
 from callcore.telephony.phones import PhoneWatch
 from callcore.telephony.trunks import TrunkWatch
 from callcore.types import ChannelId, PhoneId
@@ -81,6 +82,13 @@ class AsteriskBackend:
         self._phones = PhoneWatch(self._tell_phone, self._read_endpoints)
         #: States of trunks, for those who look.
         self.trunks = TrunkWatch(self._read_registrations, self._read_endpoints)
+        self._devices = DeviceWatch(
+            self._tell_busy,
+            self._read_devices,
+            lambda: [leg.endpoint for leg in self._translator.legs.values()],
+        )
+        #: Others use the phones as well: look for calls that are not ours.
+        self.shared = False
         self._out: deque[Event] = deque()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -152,6 +160,7 @@ class AsteriskBackend:
 
     async def provision(self, directory: Directory) -> None:
         self._phones.known = frozenset(directory.phones)
+        self._devices.known = frozenset(directory.phones)
         self.trunks.configure(directory.trunks)
         self._translator.limits = {
             trunk.id: trunk.max_channels for trunk in directory.trunks.values()
@@ -209,6 +218,8 @@ class AsteriskBackend:
                 group.create_task(self._open_ami(self.ami))
                 group.create_task(self._phones.run())
                 group.create_task(self.trunks.run())
+                if self.shared:
+                    group.create_task(self._devices.run())
             group.create_task(self._housekeeping())
             await self._link.run()
             # Replaced: stay, so that `events()` goes on until it is closed.
@@ -227,6 +238,12 @@ class AsteriskBackend:
 
     def _tell_phone(self, phone: PhoneId, reachable: bool) -> None:
         self._tell((PhoneReachability(phone=phone, reachable=reachable),))
+
+    def _tell_busy(self, phone: PhoneId, busy: bool) -> None:
+        self._tell((PhoneBusy(phone=phone, busy=busy),))
+
+    async def _read_devices(self) -> dict[str, str]:
+        return await self._ami().device_states()
 
     async def _read_endpoints(self, uri: str) -> tuple[Endpoint, ...]:
         connection = self._link.connection
@@ -268,6 +285,7 @@ class AsteriskBackend:
 
     def _went_down(self, reason: str) -> None:
         self.trunks.forget()
+        self._devices.forget()
         self._tell((BackendDown(node=self.node, reason=reason),))
 
     def _heard(self, event: AnyAriEvent) -> None:

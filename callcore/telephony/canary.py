@@ -33,7 +33,7 @@ class CanaryFailed(Exception):
 async def canary(
     settings: Settings, session: aiohttp.ClientSession, base: str, ami: Ami
 ) -> list[Finding]:
-    """Two findings: prompts and recordings."""
+    """Three findings: prompts, recordings and voicemail."""
     url = f"{base}/events?{urlencode({'app': APP})}"
     try:
         async with asyncio.timeout(4 * PATIENCE), session.ws_connect(url) as events:
@@ -41,7 +41,8 @@ async def canary(
             await trial.open()
             try:
                 prompts = await _prompts(settings, trial)
-                return [prompts, await _recordings(settings, trial, ami)]
+                recordings = await _recordings(settings, trial, ami)
+                return [prompts, recordings, await _messages(trial)]
             finally:
                 await trial.close()
     except CanaryFailed as exc:
@@ -72,7 +73,10 @@ class _Trial:
         await self.wait("StasisStart", lambda e: e["channel"]["id"] == self.channel)
 
     async def close(self) -> None:
-        async with self._session.delete(f"{self._base}/channels/{self.channel}"):
+        await self.discard(f"channels/{self.channel}")
+
+    async def discard(self, path: str) -> None:
+        async with self._session.delete(f"{self._base}/{path}"):
             pass
 
     async def post(self, path: str, values: dict[str, str]) -> None:
@@ -106,6 +110,7 @@ async def _prompts(settings: Settings, trial: _Trial) -> Finding:
     file = folder / f"{name}.wav"
     seen = settings.asterisk.remote_prompts or str(folder)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(_write_silence, file)
     except OSError as exc:
         return error("canary", f"cannot write in {folder}: {exc.strerror}", "set paths.prompts")
@@ -146,6 +151,18 @@ async def _recordings(settings: Settings, trial: _Trial, ami: Ami) -> Finding:
     if appeared:
         return ok("canary", f"Asterisk records into {folder}")
     return error("canary", f"nothing recorded to {seen} appears in {folder}", hint)
+
+
+async def _messages(trial: _Trial) -> Finding:
+    """Asterisk keeps a message in its own spool until callcore fetches it."""
+    values = {"name": trial.channel, "format": "wav"}
+    try:
+        await trial.post(f"channels/{trial.channel}/record", values)
+    except CanaryFailed:
+        hint = "make `recording` in its spool directory (astspooldir), writable for its user"
+        return error("canary", "Asterisk cannot record voicemail messages", hint)
+    await trial.discard(f"recordings/live/{trial.channel}")
+    return ok("canary", "Asterisk records voicemail messages")
 
 
 def raw_directory(settings: Settings) -> Path:

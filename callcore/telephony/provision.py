@@ -91,7 +91,7 @@ class PushProvisioner:
     async def apply(self, directory: Directory) -> None:
         async with self._lock:
             known = self._read()
-            wanted = {f"{s.type}/{s.id}": s for s in sections(directory)}
+            wanted = {f"{s.type}/{s.id}": _storable(s) for s in sections(directory)}
             try:
                 for key in [key for key in known.objects if key not in wanted]:
                     await self._remove(key)
@@ -134,6 +134,17 @@ class PushProvisioner:
         except ActionRefused as exc:
             if exc.status != 404:
                 raise
+
+
+def _storable(section: Section) -> Section:
+    """What survives being written to astdb and read again.
+
+    Asterisk writes an endpoint without a caller id as `<unknown>`, and reads that as the number of
+    every caller; one with a name only leaves number and name to the INVITE.
+    """
+    if section.type != "endpoint":
+        return section
+    return msgspec.structs.replace(section, options=(*section.options, ("callerid", "callcore")))
 
 
 def _digest(section: Section) -> str:

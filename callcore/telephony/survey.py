@@ -41,6 +41,11 @@ MODULES = {
     "app_queue": "the fallback queue",
     "res_musiconhold": "music on hold",
     "res_sorcery_astdb": "phones and trunks added by callcore",
+    "res_ari_playbacks": "prompts",
+    "res_ari_recordings": "voicemail",
+    "res_manager_devicestate": "agents who are on calls of their own",
+    "bridge_softmix": "conferences, and recordings that follow the clock",
+    "chan_rtp": "`callcore check`",
     "format_wav": "prompts",
     "format_sln": "recording",
 }
@@ -52,8 +57,10 @@ RIGHTS = {
     "StopMixMonitor": "call",
     "Redirect": "call",
     "ShowDialPlan": "reporting",
+    "DeviceStateList": "reporting",
     "PJSIPShowContacts": "system",
 }
+PUSH_HINT = f"the lines of {PASTE}/sorcery.conf and a restart, or asterisk.push = false"
 CONTEXTS = ("callcore-trunk", "callcore-phone", "callcore-resume")
 
 
@@ -126,6 +133,8 @@ async def _rights(session: aiohttp.ClientSession, base: str, settings: Settings)
     status, _ = await ask(session, "POST", trial)
     if status == 403:
         return [error("ari", "the ARI user may only read", "read_only = no in ari.conf")]
+    if not settings.asterisk.push:
+        return [ok("ari", "the user may write; phones and trunks are configured in Asterisk")]
     path = f"{base}/asterisk/config/dynamic/res_pjsip/aor/callcore-check"
     body = {"fields": [{"attribute": "max_contacts", "value": "1"}]}
     status, answer = await ask(session, "PUT", path, body)
@@ -134,9 +143,7 @@ async def _rights(session: aiohttp.ClientSession, base: str, settings: Settings)
         message = f"phones and trunks cannot be pushed ({status} {reason})"
         # Who configures them in Asterisk itself needs nothing pushed.
         needed = settings.directory.phones or settings.directory.trunks
-        return [
-            (error if needed else warning)("ari", message, f"the lines of {PASTE}/sorcery.conf")
-        ]
+        return [(error if needed else warning)("ari", message, PUSH_HINT)]
     await ask(session, "DELETE", path)
     return [ok("ari", "the user may write, and phones and trunks can be pushed")]
 

@@ -134,7 +134,7 @@ class LabAsterisk:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._write()
+        self.write()
         with (self.directory / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
                 [*self._program(), "-f", "-C", str(self.directory / "asterisk.conf")],
@@ -151,7 +151,7 @@ class LabAsterisk:
     def stop(self) -> None:
         if self._process is None or self._process.poll() is not None:
             return
-        self._process.terminate()
+        self.command("core stop now")  # a signal during the start is not heard
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
@@ -180,9 +180,9 @@ class LabAsterisk:
             str(ROOT / "usr/sbin/asterisk"),
         ]  # fmt: skip
 
-    def _write(self) -> None:
+    def _write_base(self) -> None:
         here = self.directory
-        for name in ("run", "log", "spool", "db", "keys", "data"):
+        for name in ("run", "log", "spool/recording", "db", "keys", "data"):
             (here / name).mkdir(parents=True, exist_ok=True)
         # Asterisk's built-in documents are needed, its database must be ours.
         share = ROOT / "usr/share/asterisk"
@@ -196,6 +196,10 @@ class LabAsterisk:
         }  # fmt: skip
         lines = [f"{key} => {value}" for key, value in directories.items()]
         self._file("asterisk.conf", "[directories]\n" + "\n".join(lines) + "\n[options]\n")
+
+    def write(self) -> None:
+        here = self.directory
+        self._write_base()
         loads = "\n".join(f"load={name}.so" for name in MODULES.split())
         self._file("modules.conf", "[modules]\nautoload=no\n" + loads + "\n")
         self._file("extensions.conf", DIALPLAN)

@@ -67,7 +67,7 @@ async def test_what_is_there_is_confirmed(asterisk, settings_of):
     findings = await survey(settings)
     assert wrong(findings) == [PUSH]
     assert [f.area for f in findings if f.level is Level.OK] == [
-        "ari", "asterisk", "ami", "dialplan", "canary", "canary",
+        "ari", "asterisk", "ami", "dialplan", "canary", "canary", "canary",
     ]  # fmt: skip
     assert "0 active channels" in await asterisk.run_command("core show channels count")
     left = [*settings.paths.prompts.iterdir(), *raw_directory(settings).iterdir()]
