@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from callcore.lab import audio
+from callcore.lab.call import Call
+from callcore.lab.errors import LabError
 
 from .floor import Floor, ever_heard, hears, hears_speech, open_floor, phone_config, rung, talk
 
@@ -539,3 +543,60 @@ async def test_a_caller_who_gives_up_as_the_agent_answers(floor: Floor) -> None:
         assert record["hung_up_by"] == "caller", await floor.site.get(f"calls/{record['call']}")
         assert record["outcome"] in ("answered", "abandoned")
         await floor.site.quiet()
+
+
+# --- any moment ----------------------------------------------------------------------------------
+
+
+async def test_hanging_up_at_any_moment_leaves_nothing(floor: Floor) -> None:
+    """Thirty callers and three agents who hang up, refuse or ignore when they like (seeded)."""
+    chance = random.Random(22)
+    await floor.login("ann", "bob", "cid")
+
+    async def agent(call: Call) -> None:
+        with contextlib.suppress(LabError):  # the caller was faster
+            await call.ring()
+            mood = chance.random()
+            await asyncio.sleep(chance.uniform(0, 0.3))
+            if mood < 0.15:
+                await call.reject(chance.choice((486, 603)))
+            elif mood < 0.9:
+                await call.answer()
+                await asyncio.sleep(chance.uniform(0, 0.8))
+                if mood < 0.5:
+                    await call.hang_up()
+
+    async def caller(number: str) -> Call:
+        call = await floor.dial(number)
+        with contextlib.suppress(LabError, TimeoutError):
+            async with asyncio.timeout(chance.uniform(0, 2)):
+                await call.answered
+                await call.ended
+        await call.hang_up()
+        return call
+
+    async with asyncio.TaskGroup() as people:
+        desks = [people.create_task(phone.serve(agent)) for phone in floor.phones.values()]
+        callers = []
+        for _ in range(30):
+            callers.append(people.create_task(caller(chance.choice(("601", "602", "603", "604")))))
+            await asyncio.sleep(chance.uniform(0, 0.2))
+        calls = [await call for call in callers]
+        await floor.site.quiet()
+        for desk in desks:
+            desk.cancel()
+    assert nobody_rings(floor)
+    for call in calls:
+        record = await floor.record(call)
+        story = (record["outcome"], record["hung_up_by"])
+        assert story in {
+            ("answered", "caller"), ("answered", "agent"), ("abandoned", "caller"),
+            ("ivr_only", "caller"),
+        }, await floor.site.get(f"calls/{record['call']}")  # fmt: skip
+        assert all(segment.get("end") for segment in record["segments"])
+        if record["recording"]:
+            await floor.site.recording_of(record["call"])
+    assert not list((floor.site.var / "recordings" / ".pending").glob("*.marks"))
+    for row in (await floor.site.get("agents"))["agents"]:
+        assert row["state"] in ("idle", "paused"), row
+        assert not row["contact"]
