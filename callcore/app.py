@@ -149,6 +149,8 @@ class App:
                 tasks.create_task(self._prepare_speech()),
                 tasks.create_task(self._keep_fallback()),
             ]
+            if self.node.keep_running is not None:
+                serving.append(tasks.create_task(self.node.keep_running()))
             await asyncio.sleep(0)  # the dispatcher's task group exists from here on
             self._tell_what_is_configured()
             await self.api.start()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 from callcore.telephony.messages import MessageStore
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner, PushProvisioner
+from callcore.telephony.supervisor import Supervisor
 from callcore.types import PhoneId, TrunkId
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,8 @@ class Node:
     collect: Collect | None
     #: How the node's trunks are: registered, unreachable …
     trunk_states: Callable[[], Mapping[TrunkId, str]]
+    #: Starts a managed Asterisk again when it died, until cancelled; None: it is not ours to start.
+    keep_running: Callable[[], Coroutine[None, None, None]] | None = None
 
     async def close(self) -> None:
         await self.backend.close()
@@ -90,6 +93,7 @@ async def _managed(settings: Settings) -> Node:
         set_fallback=provisioner.set_fallback,
         raw=paths.monitor,
         voicemail=paths.spool / "recording",
+        keep_running=Supervisor(paths, ManagedSettings.of(settings)).run,
         collect=None,
         trunk_states=lambda: backend.trunks.states,
     )

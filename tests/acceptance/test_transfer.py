@@ -285,7 +285,8 @@ async def test_failed_blind_transfer_of_a_phone_that_hung_up(office: Office, how
     await hears(again, CALLER)
     await call.hang_up()
     record = await office.record(outcome="answered", hung_up_by="caller")
-    assert [s["agent"] for s in segments(record, "talk") if s.get("agent")] == ["ann", "ann"]
+    # Where the failure is known at once, the two are joined again before the phone is gone.
+    assert [s["agent"] for s in segments(record, "talk")] in (["ann"] * 2, ["ann"] * 3)
     assert (await office.voices(record)).keys() == {ANN}
 
 
