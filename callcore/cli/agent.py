@@ -11,6 +11,7 @@ from callcore.cli.common import (
     BAD_USAGE,
     CONFIG,
     JSON,
+    ask_secret,
     fail,
     print_table,
     settings_of,
@@ -32,7 +33,9 @@ def add(
     agent: str = AGENT,
     name: str = typer.Option("", help="The person's name."),
     phone: str = typer.Option("", help="Phone used when a login names none."),
-    pin: str = typer.Option("", help="4 to 12 digits to log in at a phone; - asks for it."),
+    pin: bool = typer.Option(
+        False, "--pin", help="Ask for a PIN (4 to 12 digits) to log in with at a phone."
+    ),
     reach: Reach = typer.Option(Reach.RING, help="How the agent's phone is reached."),
     skill: list[str] = typer.Option([], help="NAME=LEVEL; can be repeated."),
     queue: list[str] = typer.Option([], help="Queue to serve; can be repeated."),
@@ -49,7 +52,7 @@ def add(
     if agent in settings.directory.agents:
         place = settings.places.get(f"agents.{agent}", "")
         raise Refused(f"there is an agent {agent!r} already, in {place}")
-    pin_hash = hash_pin(ask_pin() if pin == "-" else pin) if pin else ""
+    pin_hash = hash_pin(ask_secret("PIN")) if pin else ""
     new = Agent(
         id=agent, name=name, phone=phone, pin_hash=pin_hash, reach=reach, skills=_skills(skill)
     )
@@ -161,17 +164,7 @@ def pin_hash() -> None:
     """Ask for a PIN and print the pin_hash for callcore.toml."""
     from callcore.directory_file import hash_pin
 
-    typer.echo(hash_pin(ask_pin()))
-
-
-def ask_pin() -> str:
-    """From the terminal without echo, or the first line of a pipe."""
-    import sys
-
-    if sys.stdin.isatty():
-        pin: str = typer.prompt("PIN", hide_input=True, confirmation_prompt=True)
-        return pin
-    return sys.stdin.readline().strip()
+    typer.echo(hash_pin(ask_secret("PIN")))
 
 
 def command(

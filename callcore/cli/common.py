@@ -65,6 +65,15 @@ def tell_change(value: dict[str, Any], as_json: bool, text: str, applied: bool) 
     tell({**value, "applied": applied}, as_json, text + later)
 
 
+def ask_secret(what: str) -> str:
+    """From the terminal without echo, or the first line of a pipe: never an argument, which every
+    user of the machine could read in the process list."""
+    if sys.stdin.isatty():
+        answer: str = typer.prompt(what, hide_input=True, confirmation_prompt=True)
+        return answer
+    return sys.stdin.readline().strip()
+
+
 def print_table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """A table as wide as the terminal allows; outside text is never markup."""
     from rich.console import Console

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import typer
 
-from callcore.cli.common import CONFIG, JSON, print_table, settings_of, tell, tell_change
+from callcore.cli.common import (
+    CONFIG,
+    JSON,
+    ask_secret,
+    print_table,
+    settings_of,
+    tell,
+    tell_change,
+)
 from callcore.directory import CODECS, Dtmf, Transport
 
 app = typer.Typer(help="Desk phones.", no_args_is_help=True)
@@ -17,7 +25,9 @@ PHONE = typer.Argument(help="Id of the phone; also its SIP user name.")
 @app.command()
 def add(
     phone: str = PHONE,
-    secret: str = typer.Option("", help="SIP password; a random one when left out."),
+    secret: bool = typer.Option(
+        False, "--secret", help="Ask for the SIP password; a random one when left out."
+    ),
     host: str = typer.Option("", help="Address of a phone that does not register."),
     transport: Transport = typer.Option(Transport.UDP),
     srtp: bool = typer.Option(False, "--srtp", help="Encrypted audio."),
@@ -32,9 +42,10 @@ def add(
     from callcore.directory import Phone
     from callcore.directory_file import new_secret
 
-    made = new_secret() if not secret and not host else ""
+    given = ask_secret("SIP password") if secret else ""
+    made = new_secret() if not given and not host else ""
     entity = Phone(
-        id=phone, secret=secret or made, host=host, transport=transport, srtp=srtp,
+        id=phone, secret=given or made, host=host, transport=transport, srtp=srtp,
         codecs=tuple(codec), dtmf=dtmf, nat=nat,
     )  # fmt: skip
     applied = add_entity(settings_of(config), entity)

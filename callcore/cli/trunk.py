@@ -6,7 +6,15 @@ from pathlib import Path
 
 import typer
 
-from callcore.cli.common import CONFIG, JSON, print_table, settings_of, tell, tell_change
+from callcore.cli.common import (
+    CONFIG,
+    JSON,
+    ask_secret,
+    print_table,
+    settings_of,
+    tell,
+    tell_change,
+)
 from callcore.directory import CODECS, Dtmf, Transport
 
 app = typer.Typer(help="SIP trunks.", no_args_is_help=True)
@@ -20,7 +28,9 @@ def add(
     host: str = typer.Argument(help="The provider's address."),
     port: int = typer.Option(5060, min=1, max=65535),
     user: str = typer.Option("", help="User name at the provider."),
-    secret: str = typer.Option("", help="Password; a random one when left out with --user."),
+    secret: bool = typer.Option(
+        False, "--secret", help="Ask for its password; a random one when left out with --user."
+    ),
     register: bool = typer.Option(False, "--register", help="Register with the provider."),
     match: list[str] = typer.Option([], help="Address or network it calls from; repeatable."),
     transport: Transport = typer.Option(Transport.UDP),
@@ -39,9 +49,10 @@ def add(
     from callcore.directory import Trunk
     from callcore.directory_file import new_secret
 
-    made = new_secret() if user and not secret else ""
+    given = ask_secret("Password of the trunk") if secret else ""
+    made = new_secret() if user and not given else ""
     entity = Trunk(
-        id=trunk, host=host, port=port, user=user, secret=secret or made, register=register,
+        id=trunk, host=host, port=port, user=user, secret=given or made, register=register,
         match=tuple(match), transport=transport, srtp=srtp, codecs=tuple(codec), dtmf=dtmf,
         nat=nat, qualify_seconds=qualify, max_channels=max_channels, caller_number=caller_number,
     )  # fmt: skip

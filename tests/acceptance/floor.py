@@ -79,17 +79,18 @@ class Floor:
         await call.answered
         return call
 
-    async def run(self, *arguments: str) -> str:
+    async def run(self, *arguments: str, stdin: str = "") -> str:
         """What a `callcore` command prints; it has to succeed."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "callcore.cli.main", *arguments,
             cwd=self.site.directory,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(Path(__file__).parents[2])},
         )  # fmt: skip
         async with asyncio.timeout(30 * PATIENCE):
-            printed, complaints = await process.communicate()
+            printed, complaints = await process.communicate(stdin.encode())
         assert process.returncode == 0, complaints.decode()
         return printed.decode()
 

@@ -286,7 +286,7 @@ async def test_a_phone_added_while_running_works_at_once_and_is_gone_when_remove
         await call.hang_up()
         await rung.ended
         await floor.run(
-            "agent", "add", "200", "--phone", "new", "--queue", "sales", "--pin", "2222"
+            "agent", "add", "200", "--phone", "new", "--queue", "sales", "--pin", stdin="2222\n"
         )
         await floor.login("200")
         caller = await floor.dial("600")

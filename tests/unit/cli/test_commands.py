@@ -188,7 +188,7 @@ async def test_what_is_added_is_in_force_at_once(switch):
 
 def test_added_while_nothing_runs(config):
     """The directory is changed all the same, and the command says when it counts."""
-    result = run("phone", "add", "p2", "--secret", "given", "--codec", "alaw")
+    result = run("phone", "add", "p2", "--secret", "--codec", "alaw", stdin="given\n")
     assert "in force at its next start" in result.out
     assert "given" not in result.out
     assert run("phone", "add", "p2").err.startswith("callcore: there is a phone 'p2' already, in ")
@@ -202,10 +202,10 @@ def test_added_while_nothing_runs(config):
 
 
 def test_a_pin_can_come_through_a_pipe(config):
-    """`agent pin-hash` and `--pin -` never show the PIN in the process list."""
+    """`agent pin-hash` and `--pin` never show the PIN in the process list."""
     assert run("agent", "pin-hash", stdin="2468\n").out.startswith("$argon2id$")
-    assert run("agent", "add", "a7", "--pin", "-", stdin="2468\n").code == 0
-    result = run("agent", "add", "a8", "--pin", "12")
+    assert run("agent", "add", "a7", "--pin", stdin="2468\n").code == 0
+    result = run("agent", "add", "a8", "--pin", stdin="12\n")
     assert (result.code, result.err) == (2, "callcore: PIN: expected 4 to 12 digits\n")
 
 
