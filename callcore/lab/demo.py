@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import IO
 
 from callcore.directory_file import hash_pin
 from callcore.errors import CallcoreError, SetupError
-from callcore.lab.demo_cast import ANNAS_PIN
+from callcore.lab.demo_cast import ANNA, ANNAS_PIN, BO, LEE, NOVAK, baresip_ports
 from callcore.lab.demo_checks import Verdict, check, summary
 from callcore.lab.demo_story import CONFIG, Story
 from callcore.lab.demo_timeline import Timeline
@@ -32,8 +33,8 @@ from callcore.telephony.preflight import check_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 DIRECTORY = PROJECT / "var" / "demo"
-#: Third part of the addresses 127.0.x.1 … .3.
-NUMBER = 200
+#: Third part of the addresses 127.0.x.1 … .3: each checkout has its own.
+NUMBER = 200 + zlib.crc32(bytes(DIRECTORY)) % 50
 PORTS = {"SIP": 25060, "ARI": 28088, "AMI": 25038, "API": 28080}
 #: The whole story takes about 45 s.
 LONGEST_SECONDS = 180.0
@@ -142,10 +143,20 @@ async def make_ready(site: LabSite) -> None:
         raise SetupError("the prompts are not made yet: run make setup")
     await end_leftovers()
     await site.stop_asterisk()
-    for name, port in PORTS.items():
-        kind = socket.SOCK_DGRAM if name == "SIP" else socket.SOCK_STREAM
-        check_port(name, "PORTS", site.address, port, kind, file="callcore/lab/demo.py")
+    check_ports(site)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
+
+
+def check_ports(site: LabSite) -> None:
+    """Everything the demo listens on is free."""
+    wanted = [(name, site.address, port) for name, port in PORTS.items()]
+    for person in (ANNA, BO, LEE, NOVAK):
+        host = site.phone_address if person.phone else site.caller_address
+        sip, control = baresip_ports(person)
+        wanted += [("SIP", host, sip), ("baresip", host, control)]
+    for purpose, address, port in wanted:
+        kind = socket.SOCK_DGRAM if purpose == "SIP" else socket.SOCK_STREAM
+        check_port(purpose, "PORTS", address, port, kind, file="callcore/lab/demo.py")
 
 
 async def end_leftovers() -> None:

@@ -82,7 +82,11 @@ def _baresip(
     speech = folder / "speech.wav"
     # baresip plays a file once, from the answer on: it has to last for the whole call.
     audio.write(speech, person.rounds(site.directory / "speech", seconds))
+    sip, control = baresip_ports(person)
+    return Baresip(account, folder, host=host, sip_port=sip, control_port=control, speech=speech)
+
+
+def baresip_ports(person: Person) -> tuple[int, int]:
+    """SIP (the next one is its TLS port) and control."""
     place = 25200 + 10 * list(EVERYBODY).index(person.number)
-    return Baresip(
-        account, folder, host=host, sip_port=place, control_port=place + 4, speech=speech
-    )
+    return place, place + 4

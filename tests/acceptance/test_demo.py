@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from callcore.lab.demo import NUMBER, PORTS
+
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(480)]
 
+ADDRESS = f"127.0.{NUMBER}.1"
 PROJECT = Path(__file__).parents[2]
 DEMO = [sys.executable, "-m", "callcore.lab.demo"]
 
@@ -39,10 +42,10 @@ def test_every_check_of_the_demo_holds() -> None:
 def test_a_taken_port_is_one_clear_line() -> None:
     """Nothing starts; the line names the port and what to do."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.200.1", 25060))
+        taken.bind((ADDRESS, PORTS["SIP"]))
         done = play(240)
     assert done.returncode == 2
     assert done.stdout == ""
     last = done.stderr.splitlines()[-1]
     assert last.startswith("demo: ")
-    assert "port 25060/udp on 127.0.200.1" in last
+    assert f"port {PORTS['SIP']}/udp on {ADDRESS}" in last
