@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_VALUE = 200
+#: States of agents whose beginning the lines "offered" and "connected" of a call tell.
+_TOLD_BY_THE_CALL = ("offered", "talking")
 #: A hash of nothing, verified for agents that do not exist, so that both take the same time.
 _NOBODY = argon2.PasswordHasher().hash("")
 
@@ -64,6 +66,8 @@ class ShellServices:
         self._ended = ended
         self._http: aiohttp.ClientSession | None = None
         self._hasher = argon2.PasswordHasher()
+        #: Bound once: the module's own looks its configuration up for every line.
+        self._log = log.bind()
 
     async def close(self) -> None:
         if self._http is not None:
@@ -75,7 +79,7 @@ class ShellServices:
         match action:
             case WriteEvent(event=event):
                 self._store.put_event(event)
-                log.info(event.name, call_id=event.call, **_printable(event.details))
+                self._log.info(event.name, call_id=event.call, **_printable(event.details))
             case WriteRecord(record=record):
                 self._store.put_record(record)
                 if record.wrap_up_ended_at is None:
@@ -95,7 +99,8 @@ class ShellServices:
 
     def _write_agent_state(self, action: WriteAgentState) -> None:
         self._store.put_agent_state(_agent_change(action), action.at)
-        log.info(
+        tell = self._log.debug if action.state in _TOLD_BY_THE_CALL else self._log.info
+        tell(
             "agent_state",
             call_id=action.call,
             agent=action.agent,

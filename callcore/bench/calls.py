@@ -34,6 +34,7 @@ from callcore.telephony.layout import AsteriskPaths
 PHONE_PORT, REGISTER_PORT, CALLER_PORT = 5600, 5601, 5700
 ANSWER_MS, TALK_MS = 200, 2000
 SETTLE_SECONDS = 2.0
+REGISTER_ATTEMPTS = 5
 KEY = "1"
 
 TREE = """
@@ -140,20 +141,27 @@ class Bench:
         names = [f"{n:03}" for n in range(1, self._scale.phones + 1)]
         phones = [f"p{name}" for name in names]
         self._tell(f"{len(phones)} phones register, their agents log in")
-        registered = await sipp.register_phones(
-            [(phone, f"{phone}-secret") for phone in phones],
-            self._site.directory / "register",
-            local=(self._site.phone_address, REGISTER_PORT),
-            remote=self._site.sip,
-            contact=self._phones,
-        )
-        if not registered.ok:
-            raise ToolError(f"phones did not register: {registered.errors}")
+        await self._register(phones)
         for name in names:
             await self._site.post(f"agents/a{name}/login")
         await self._site.until(self._all_idle, "all agents are idle", 20)
         members = {"bench-free": phones, "bench-few": phones[: self._scale.few]}
         await app_queue.install(self._site, {"700": "bench-free", "701": "bench-few"}, members)
+
+    async def _register(self, phones: list[str]) -> None:
+        """Asterisk may still be loading the last of them: once more after a while."""
+        for attempt in range(REGISTER_ATTEMPTS):
+            registered = await sipp.register_phones(
+                [(phone, f"{phone}-secret") for phone in phones],
+                self._site.directory / f"register{attempt}",
+                local=(self._site.phone_address, REGISTER_PORT),
+                remote=self._site.sip,
+                contact=self._phones,
+            )
+            if registered.ok:
+                return
+            await asyncio.sleep(1.0)
+        raise ToolError(f"phones did not register: {registered.errors}")
 
     async def _all_idle(self) -> bool:
         agents = (await self._site.get("agents"))["agents"]
