@@ -78,7 +78,7 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
     fallback_after_seconds: Annotated[int, msgspec.Meta(ge=1)] = 30
     #: var/prompts as that Asterisk sees it, when it runs on another host.
     remote_prompts: str = ""
-    #: var/recordings as that Asterisk sees it, when it runs on another host.
+    #: var/recordings/raw as that Asterisk sees it, when it runs on another host.
     remote_recordings: str = ""
     #: Add callcore's phones and trunks to an existing Asterisk; false: it has them already, with
     #: the same names.
@@ -131,8 +131,6 @@ class JournalSettings(Section, frozen=True, kw_only=True):
     sync_seconds: Seconds = 0.2
     #: How often the whole state is written, so that a start has little to replay.
     snapshot_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60.0
-    #: Segments older than this and covered by a snapshot are removed.
-    keep_hours: Seconds = 24.0
 
 
 class PathSettings(Section, frozen=True, kw_only=True):
@@ -151,8 +149,6 @@ class PathSettings(Section, frozen=True, kw_only=True):
 class RecordingSettings(Section, frozen=True, kw_only=True):
     #: Lossless, or a fifth of the size.
     format: Literal["flac", "opus"] = "flac"
-    #: 0: kept until someone removes them.
-    keep_days: Seconds = 0.0
 
 
 class LanguageSettings(Section, frozen=True, kw_only=True):

@@ -41,8 +41,6 @@ from callcore.types import LegFailure
 
 log = structlog.get_logger(__name__)
 
-SYNC_SECONDS = 0.2
-SNAPSHOT_SECONDS = 60.0
 _GONE = 404
 _RECORDING = StartRecording | PauseRecording | ResumeRecording | StopRecording
 
@@ -122,6 +120,9 @@ class Dispatcher:
         self._timer_at: float | None = None
         self.watchers: list[Callable[[Event | None, list[AnyAction]], None]] = []
         self.events_handled = 0
+        #: How late the journal reaches the disk, and how often the whole state does.
+        self.sync_seconds = 0.2
+        self.snapshot_seconds = 60.0
 
     # --- in --------------------------------------------------------------------------------
 
@@ -249,12 +250,12 @@ class Dispatcher:
 
     async def _sync_journal(self) -> None:
         while True:
-            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.sleep(self.sync_seconds)
             await asyncio.to_thread(self._journal.sync)
 
     async def _take_snapshots(self) -> None:
         while True:
-            await asyncio.sleep(SNAPSHOT_SECONDS)
+            await asyncio.sleep(self.snapshot_seconds)
             await self.take_snapshot()
 
     async def take_snapshot(self) -> None:
