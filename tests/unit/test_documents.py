@@ -5,11 +5,16 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import re
+import shlex
 import sys
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
+import typer
+
+from callcore.cli.main import build
+from callcore.config import load_file_only
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -67,6 +72,40 @@ def test_every_dependency_has_a_reason():
 def names(requirements: str) -> set[str]:
     lines = [line.strip() for line in requirements.splitlines() if line.strip()]
     return {re.split(r"[\s\[<>=]", line)[0].lower() for line in lines}
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The fenced blocks of a document in one language ("" for commands)."""
+    text = document.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_settings_in_documents_are_accepted(document, tmp_path):
+    """Every TOML example has known keys and values of the right kind."""
+    for text in blocks(document, "toml"):
+        file = tmp_path / "callcore.toml"
+        file.write_text(text, encoding="utf-8")
+        for name in re.findall(r'_file = "(.+?)"', text):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text("secret")
+        load_file_only(file, {})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_exist(document):
+    """Every command shown has that name and those options."""
+    root = typer.main.get_command(build())
+    for line in "".join(blocks(document, "")).splitlines():
+        words = shlex.split(line, comments=True)
+        if not words or Path(words[0]).name != "callcore":
+            continue
+        command, rest = root, words[1:]
+        while rest and rest[0] in getattr(command, "commands", {}):
+            command, rest = command.commands[rest[0]], rest[1:]
+        assert not hasattr(command, "commands"), line
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("-")} <= known, line
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
