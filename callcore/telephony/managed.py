@@ -369,10 +369,16 @@ async def run_command(
         process.kill()
         await process.wait()
         raise SetupError(f"Asterisk did not answer {command!r} within {timeout:.0f} s") from exc
-    text = output.decode(errors="replace")
+    text = without_console_notice(output.decode(errors="replace"))
     if process.returncode:
         raise SetupError(f"Asterisk console: {text.strip()}")
     return text
+
+
+def without_console_notice(output: str) -> str:
+    """Where no network card has a name it knows (Wi-Fi only, a container), it says so each time."""
+    lines = output.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("No ethernet interface found"))
 
 
 async def stop(paths: AsteriskPaths, timeout: float = 10.0) -> bool:

@@ -19,6 +19,7 @@ from callcore.telephony.layout import (
     ManagedSettings,
     find_program,
 )
+from callcore.telephony.managed import without_console_notice
 from callcore.telephony.modules import MODULES, REQUIRED, missing_modules, modules_conf
 from callcore.telephony.preflight import check_paths, check_ports, check_program, first_closed
 from callcore.telephony.render import (
@@ -331,3 +332,10 @@ def test_snippet_for_an_existing_asterisk_is_the_same_dialplan(program, paths):
 
     pasted = (ROOT / "asterisk-conf" / "existing" / "extensions.conf").read_text()
     assert statements(pasted) == statements(rendered(program, paths)["extensions.conf"])
+
+
+def test_the_console_answers_the_question_only():
+    """Its notice about network cards (a machine with loopback only) is not taken for an answer."""
+    notice = "No ethernet interface found for seeding global EID. You will have to set it manually."
+    answer = "Bridge-ID  Name  Chans Type  Technology  Duration\n"
+    assert without_console_notice(f"{notice}\n{answer}") == answer
