@@ -59,6 +59,8 @@ class HangupReason(StrEnum):
     CONGESTION = "congestion"
     NO_ANSWER = "no_answer"
     REJECTED = "rejected"
+    #: Nobody has the number that was dialled.
+    NO_SUCH_NUMBER = "no_such_number"
     #: The call was taken elsewhere: the phone shows no missed call (RFC 3326).
     ANSWERED_ELSEWHERE = "answered_elsewhere"
 

@@ -61,7 +61,7 @@ def _from_trunk(cx: Context, call: Call) -> None:
     route = match_route(cx.state.directory.routes, call.dialled)
     if route is None:
         cx.note(call, "no_route", dialled=call.dialled)
-        _refuse(cx, call, HangupReason.REJECTED)
+        _refuse(cx, call, HangupReason.NO_SUCH_NUMBER)
     elif route.tree:
         tree_walk.enter_tree(cx, call, route.tree)
     else:
@@ -76,7 +76,7 @@ def _from_phone(cx: Context, call: Call) -> None:
         return
     if target is None:
         cx.note(call, "no_such_number", dialled=call.dialled)
-        _refuse(cx, call, HangupReason.REJECTED)
+        _refuse(cx, call, HangupReason.NO_SUCH_NUMBER)
         return
     if agent:
         call.placed_by = agent

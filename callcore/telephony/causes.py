@@ -42,6 +42,7 @@ HANGUP_QUERY = {
     HangupReason.CONGESTION: "reason=congestion",
     HangupReason.NO_ANSWER: "reason=no_answer",
     HangupReason.REJECTED: "reason_code=21",
+    HangupReason.NO_SUCH_NUMBER: "reason_code=1",
     HangupReason.ANSWERED_ELSEWHERE: "reason=answered_elsewhere",
 }
 
@@ -51,5 +52,6 @@ HANGUP_CAUSE = {
     HangupReason.CONGESTION: 34,
     HangupReason.NO_ANSWER: 19,
     HangupReason.REJECTED: 21,
+    HangupReason.NO_SUCH_NUMBER: 1,
     HangupReason.ANSWERED_ELSEWHERE: 26,
 }
