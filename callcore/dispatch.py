@@ -72,7 +72,11 @@ def _after_a_fault(switch: Switch, event: Event | None, now: float) -> list[AnyA
     call = switch.call_id_of(event) if event is not None else ""
     log.exception("rule_failed", call_id=call, event_name=type(event).__name__)
     begun = switch.cx.actions
-    return begun + switch.give_up(call, now)
+    try:
+        return begun + switch.give_up(call, now)
+    except Exception:  # the others must go on, now and in every replay
+        log.exception("call_not_ended", call_id=call)
+        return begun
 
 
 class Services(Protocol):

@@ -163,7 +163,12 @@ class Ami:
             self._manager.protocol.transport.abort()
 
     async def start_mixmonitor(self, channel: str, path: str) -> None:
-        """Record a channel to `path`: option D writes two channels raw (says left, hears right)."""
+        """Record a channel to `path`: option D writes two channels raw (says left, hears right).
+
+        Right after a start, calls are there before the login is: it is waited for.
+        """
+        if self._manager is not None and not self._ready.is_set():
+            await self.connect()
         await self.action("MixMonitor", Channel=channel, File=path, options="D")
 
     async def mute_mixmonitor(self, channel: str, on: bool) -> None:
@@ -176,6 +181,10 @@ class Ami:
 
     async def reload(self, module: str) -> None:
         await self.action("Reload", Module=module)
+
+    async def register(self, registration: str) -> None:
+        """Register with a provider now."""
+        await self.action("PJSIPRegister", Registration=registration)
 
     async def redirect(self, channel: str, context: str, exten: str = "s") -> None:
         """Bring a channel back from wherever the dialplan holds it."""

@@ -240,6 +240,25 @@ def test_a_rule_that_failed_fails_the_same_way_again(
     assert state_of(desk.recovered().switch) == state_of(desk.switch)
 
 
+def test_a_call_that_cannot_even_be_ended_stops_nobody(
+    desk: JournalledDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two mistakes of ours in a row: a start that replays them must not die of them."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    desk.login("ann")
+    desk.arrive(channel="x1")
+    monkeypatch.setitem(sys.modules["callcore.call.switch"]._RULES, ev.HoldStarted, broken)
+    with monkeypatch.context() as patched:
+        patched.setattr("callcore.call.ending.end_call", broken)
+        desk.feed(ev.HoldStarted(channel="x1"))
+        assert state_of(desk.recovered().switch) == state_of(desk.switch)
+    desk.answer(desk.last(act.Dial))
+    assert desk.agent_state("ann") == "talking"
+
+
 def test_a_full_disk_costs_records_not_the_journal(desk: JournalledDesk) -> None:
     """What was written before and what is written after can be read."""
     desk.login("ann")
