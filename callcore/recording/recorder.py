@@ -256,6 +256,9 @@ class Recorder:
             await self._stop_tap(action.channel)
             self._forget(path)
             raise ActionRefused(f"cannot record: {exc.strerror or exc}") from exc
+        except ActionRefused as exc:
+            await self._record_failure(path, str(exc))
+            raise
         except BackendError:
             self._forget(path)
             raise
@@ -271,11 +274,21 @@ class Recorder:
             marks.append(path, _began(action, at))
         marks.append(path, Part(at=at, raw=str(raw), channel=action.channel))
 
+    async def _record_failure(self, path: Path, reason: str) -> None:
+        """The call may have ended meanwhile, its record naming this recording: a row says why it
+        is not there."""
+        nothing = self._nothing(path, reason) if self._is_without_sound(path) else None
+        if nothing is not None:
+            await self._make_durable(path, nothing)
+
     def _forget(self, path: Path) -> None:
         """A start that failed leaves no marks, unless sound was recorded before or after all."""
-        lines = self._read(path)
-        if lines and not any(Path(part.raw).exists() for part, _ in split_parts(lines)):
+        if self._is_without_sound(path):
             _remove(path)
+
+    def _is_without_sound(self, path: Path) -> bool:
+        lines = self._read(path)
+        return bool(lines) and not any(Path(part.raw).exists() for part, _ in split_parts(lines))
 
     async def _set_paused(self, recording: RecordingId, paused: bool) -> None:
         live = self._live.get(recording)

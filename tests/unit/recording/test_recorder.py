@@ -238,6 +238,9 @@ async def test_why_there_is_no_recording_is_said(
     world.tap.refusal = "Asterisk did not create r1.raw"
     with pytest.raises(ActionRefused, match="did not create"):
         await world.recorder.start(START)
+    assert [(row.call, row.path, row.failure) for row in world.told] == [
+        (START.call, "", "Asterisk did not create r1.raw")
+    ]
     world.tap.refusal = ""
     world.tap.away = True
     with pytest.raises(BackendUnavailable):
