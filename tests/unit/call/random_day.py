@@ -192,7 +192,8 @@ class RandomDay:
 
     def _call_in(self) -> None:
         dice = self.dice
-        keys = tuple((dice.uniform(0.2, 6), dice.choice("123#*9")) for _ in range(dice.randrange(4)))
+        count = dice.randrange(4)
+        keys = tuple((dice.uniform(0.2, 6), dice.choice("123#*9")) for _ in range(count))
         stays = dice.choice([None, dice.uniform(0.1, 5), dice.uniform(5, 60)])
         caller = Caller(hang_up_after=stays, digits=tuple(sorted(keys)))
         self.backend.call_in(dice.choice(["601", "602", "700", "999"]), caller, number="555")
