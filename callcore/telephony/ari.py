@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import re
+import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
@@ -98,18 +101,20 @@ class AriConnection:
         self,
         settings: AriSettings,
         session: aiohttp.ClientSession,
-        socket: aiohttp.ClientWebSocketResponse[Any],
+        websocket: aiohttp.ClientWebSocketResponse[Any],
         decoder: EventDecoder,
     ) -> None:
         self._settings = settings
         self._session = session
-        self._socket = socket
+        self._socket = websocket
         self._decoder = decoder
         self._encode = msgspec.json.Encoder().encode
         #: Requests without a reply, oldest first: until when one is waited for, and who waits.
         self._waiting: dict[str, tuple[float, OnReply]] = {}
         self._watchdog: asyncio.TimerHandle | None = None
         self._outgoing: deque[bytes] = deque()
+        #: The connection once more, for an option of TCP (uvloop's own does not set any).
+        self._tcp = _duplicate(websocket.get_extra_info("socket"))
         self._something_to_send = asyncio.Event()
         self._counter = 0
         self._lost = ""
@@ -126,7 +131,7 @@ class AriConnection:
         url = f"{settings.base}/events"
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                socket = await session.ws_connect(
+                websocket = await session.ws_connect(
                     url,
                     params={"app": settings.app, "subscribeAll": "false"},
                     heartbeat=HEARTBEAT,
@@ -139,7 +144,7 @@ class AriConnection:
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
             raise BackendUnavailable(f"ARI at {settings.url}: {why}") from exc
-        return cls(settings, session, socket, decoder)
+        return cls(settings, session, websocket, decoder)
 
     async def read(self, on_event: Callable[[AnyAriEvent], None]) -> str:
         """Hand every event to `on_event` until the link ends; returns why it did."""
@@ -166,19 +171,34 @@ class AriConnection:
         return reason
 
     async def _write(self) -> None:
-        """Everything that was sent since the last turn of the loop leaves in one go."""
+        """What was sent since the last turn of the loop leaves as one packet, where TCP allows."""
         try:
             while True:
                 await self._something_to_send.wait()
                 self._something_to_send.clear()
-                while self._outgoing:
-                    frame = self._outgoing.popleft()
-                    await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+                if len(self._outgoing) == 1:
+                    await self._write_frames()
+                    continue
+                self._hold_packets(True)
+                await self._write_frames()
+                self._hold_packets(False)
         except (aiohttp.ClientError, ConnectionError) as exc:
             self._fail(str(exc))
 
+    async def _write_frames(self) -> None:
+        while self._outgoing:
+            await self._socket.send_frame(self._outgoing.popleft(), aiohttp.WSMsgType.TEXT)
+
+    def _hold_packets(self, on: bool) -> None:
+        """A packet per request would cost a system call and a wake-up of Asterisk for each."""
+        if self._tcp is not None:
+            self._tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+
     async def close(self) -> None:
         self._fail("closed")
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
         # A dead peer answers no close frame: do not wait long for it.
         try:
             async with asyncio.timeout(0.5):
@@ -323,6 +343,12 @@ class AriConnection:
     async def _get(self, uri: str, expect: type[T]) -> T:
         answer = await self.request_blocking("GET", uri, expect=expect, timeout=REQUEST_TIMEOUT)
         return cast(T, answer)
+
+
+def _duplicate(shown: Any) -> socket.socket | None:
+    if shown is None or sys.platform != "linux":
+        return None
+    return socket.socket(fileno=os.dup(shown.fileno()))
 
 
 def problem_of(
