@@ -39,10 +39,10 @@ phone = "p2"
 phone = "p3"
 [queues.sales]
 members = ["ann"]
-wrap_up_seconds = 1
+wrap_up_seconds = 0.6
 [queues.support]
 members = ["bob"]
-wrap_up_seconds = 1
+wrap_up_seconds = 0.6
 [queues.nobody]
 [[routes]]
 pattern = "601"
