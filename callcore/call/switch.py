@@ -280,6 +280,8 @@ def _transfer_asked(cx: Context, event: events.TransferAsked) -> None:
     second = cx.call_of(event.other)
     if second is not None and second.id != call.id:
         transfer.attended(cx, call, second, event.channel)
+    else:
+        transfer.refuse(cx, call, leg)
 
 
 def _action_failed(cx: Context, event: events.ActionFailed) -> None:

@@ -223,9 +223,10 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
     by_agent = leg.agent if leg is not None else call.agent
     cx.note(call, "transfer_asked", target=dialled, by=by_agent, kind="blind")
     if call.state is not CallState.TALKING or target is None or target.kind is TargetKind.FEATURE:
-        cx.note(call, "transfer_refused", target=dialled)
         if refer and leg is not None:
-            _tell_failure(cx, call, leg)
+            refuse(cx, call, leg, dialled)
+        else:
+            cx.note(call, "transfer_refused", target=dialled)
         return
     call.transfers += 1
     if leg is not None and leg.role is Role.CALLER:
@@ -321,6 +322,12 @@ def _come_back(cx: Context, call: Call, moved: Transfer) -> None:
     talking.connect(cx, call, leg)
     if moved.refer:
         _tell_failure(cx, call, leg)
+
+
+def refuse(cx: Context, call: Call, leg: Leg, dialled: str = "") -> None:
+    """A transfer that a phone asked for and that cannot be: it waits for our word."""
+    cx.note(call, "transfer_refused", target=dialled)
+    _tell_failure(cx, call, leg)
 
 
 def _tell_failure(cx: Context, call: Call, leg: Leg) -> None:

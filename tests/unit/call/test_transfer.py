@@ -8,7 +8,7 @@ from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.model import Call
 from callcore.call.state import CallState
-from callcore.types import LegFailure, Outcome
+from callcore.types import Entry, LegFailure, Outcome
 
 from .desk import Desk
 
@@ -160,6 +160,27 @@ def test_success_is_told_before_the_phone_is_hung_up() -> None:
     desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
     kinds = [type(a) for a in desk.out if isinstance(a, act.AnswerTransfer | act.Hangup)]
     assert kinds == [act.AnswerTransfer, act.Hangup, act.Hangup]
+
+
+@pytest.mark.parametrize("dialled", ["*14", "700", "999"])
+def test_attended_to_what_is_nobody_is_refused(dialled: str) -> None:
+    """A feature code, a tree, a call that has ended: the talk goes on."""
+    desk, call, ann = talking()
+    desk.feed(
+        ev.CallArrived(channel="y1", node="n", entry=Entry.PHONE, endpoint="p1", dialled=dialled)
+    )
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    assert not desk.only(act.AnswerTransfer).ok
+    assert (call.state, call.agent) == (CallState.TALKING, "ann")
+
+
+@pytest.mark.parametrize("other", ["nobody", "same"])
+def test_attended_to_a_call_we_do_not_have_is_refused(other: str) -> None:
+    """The phone waits for our word: it gets one."""
+    desk, call, ann = talking()
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="x1" if other == "same" else "gone"))
+    assert not desk.only(act.AnswerTransfer).ok
+    assert call.state is CallState.TALKING
 
 
 def test_attended_when_the_consultation_came_through_a_queue() -> None:

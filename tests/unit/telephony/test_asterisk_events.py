@@ -238,3 +238,23 @@ def test_text_from_the_network_is_bounded_and_printable() -> None:
     assert printable("Zoë 你好") == "Zoë 你好"
     assert printable("a\r\nb\x00c\u202e") == "abc"
     assert printable("x" * 5000) == "x" * 80
+
+
+def test_a_message_begun_in_a_former_life_is_heard_of() -> None:
+    """After a restart its name is not known; one begun since then is known by name."""
+    translator = Translator("n")
+    caller = ari.Channel(id=CALLER, name="PJSIP/t1-1", state="Up")
+    translator.resync([caller], [], [CALLER], ())
+
+    def finished(name: str) -> ari.RecordingFinished:
+        recording = ari.LiveRecording(
+            name=name, target_uri=f"channel:{CALLER}", duration=7, talking_duration=5
+        )
+        return ari.RecordingFinished(recording=recording)
+
+    assert translator.handle(finished("v-old")) == (
+        ev.VoicemailEnded(channel=CALLER, recording="v-old", seconds=7.0),
+    )
+    translator.recording(CALLER, "v-new")
+    assert translator.handle(finished("v-other")) == ()
+    assert translator.handle(finished("v-new"))
