@@ -32,8 +32,6 @@ from callcore.lab.site import LabSite
 from callcore.telephony.layout import AsteriskPaths
 
 PHONE_PORT, REGISTER_PORT, CALLER_PORT = 5600, 5601, 5700
-ANSWER_MS, TALK_MS = 200, 2000
-SETTLE_SECONDS = 2.0
 REGISTER_ATTEMPTS = 5
 KEY = "1"
 
@@ -59,6 +57,10 @@ class Scale:
     #: Agents of the queue in which callers wait.
     few: int = 20
     idle_seconds: float = 8.0
+    #: After the last call of a load, for rows and recordings.
+    settle_seconds: float = 2.0
+    answer_ms: int = 200
+    talk_ms: int = 2000
     free: tuple[int, int] = (300, 15)
     """Calls, and calls a second; so are the others."""
     waiting: tuple[int, int] = (120, 30)
@@ -126,8 +128,8 @@ class Bench:
             self._site.directory / "phones",
             local=self._phones,
             remote=self._site.sip,
-            answer_ms=ANSWER_MS,
-            talk_ms=TALK_MS,
+            answer_ms=self._scale.answer_ms,
+            talk_ms=self._scale.talk_ms,
         )
         async with answering:
             await self._make_ready()
@@ -190,7 +192,7 @@ class Bench:
             meter = self._meter()
             async with calling:
                 await calling.wait(45 + load.calls / load.rate)
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(self._scale.settle_seconds)
             used = meter.read()
         wire = read_wire(capture.messages(), [callers], [self._phones])
         await self._site.quiet(20)
