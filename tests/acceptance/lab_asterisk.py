@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(os.environ.get("CALLCORE_ASTERISK_ROOT", "/var/cache/callcore/asterisk-root"))
+from callcore.telephony.layout import find_program
+from callcore.telephony.managed import without_console_notice
+
 HOST, PORT, TLS_PORT = "127.0.0.20", 5260, 5261
 PHONES = ("601", "602", "603")
 PASSWORD = "lab-secret"
@@ -131,13 +132,14 @@ class LabAsterisk:
         self.host = host
         self.address = (host, PORT)
         self.tls_address = (host, TLS_PORT)
+        self._program = find_program()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.write()
         with (self.directory / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
-                [*self._program(), "-f", "-C", str(self.directory / "asterisk.conf")],
+                self._program.command("-f", "-C", str(self.directory / "asterisk.conf")),
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
@@ -160,9 +162,10 @@ class LabAsterisk:
 
     def command(self, text: str) -> str:
         """One command of Asterisk's console."""
-        arguments = [*self._program(), "-C", str(self.directory / "asterisk.conf"), "-rx", text]
+        config = str(self.directory / "asterisk.conf")
+        arguments = self._program.command("-C", config, "-rx", text)
         result = subprocess.run(arguments, capture_output=True, timeout=20)
-        return (result.stdout + result.stderr).decode(errors="replace")
+        return without_console_notice((result.stdout + result.stderr).decode(errors="replace"))
 
     def log(self) -> str:
         """What it logged."""
@@ -173,22 +176,15 @@ class LabAsterisk:
         found = re.search(r"(\d+) active channel", self.command("core show channels count"))
         return int(found.group(1)) if found else -1
 
-    def _program(self) -> list[str]:
-        libraries = ROOT / "usr/lib/x86_64-linux-gnu"
-        return [
-            str(ROOT / "lib64/ld-linux-x86-64.so.2"), "--library-path", str(libraries),
-            str(ROOT / "usr/sbin/asterisk"),
-        ]  # fmt: skip
-
     def _write_base(self) -> None:
         here = self.directory
         for name in ("run", "log", "spool/recording", "db", "keys", "data"):
             (here / name).mkdir(parents=True, exist_ok=True)
         # Asterisk's built-in documents are needed, its database must be ours.
-        share = ROOT / "usr/share/asterisk"
+        documents = self._program.data_dir / "documentation"
         if not (here / "data/documentation").exists():
-            shutil.copytree(share / "documentation", here / "data/documentation", symlinks=True)
-        modules = ROOT / "usr/lib/x86_64-linux-gnu/asterisk/modules"
+            shutil.copytree(documents, here / "data/documentation", symlinks=True)
+        modules = self._program.module_dir
         directories = {
             "astetcdir": here, "astmoddir": modules, "astvarlibdir": here / "data",
             "astdbdir": here / "db", "astkeydir": here / "keys", "astdatadir": here / "data",
@@ -240,8 +236,6 @@ class LabAsterisk:
 @pytest.fixture(scope="module")
 def lab_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabAsterisk]:
     """One Asterisk for the tests of a module."""
-    if not (ROOT / "usr/sbin/asterisk").exists():
-        pytest.skip(f"no Asterisk root at {ROOT}: run make setup")
     asterisk = LabAsterisk(tmp_path_factory.mktemp("lab-asterisk"))
     asterisk.start()
     yield asterisk

@@ -15,12 +15,10 @@ from callcore.lab import audio
 from callcore.lab.phone import Phone
 from tests.acceptance.existing import OWN_SECRET, TheirAsterisk, beside
 from tests.acceptance.floor import Floor, hears
-from tests.acceptance.lab_asterisk import ROOT
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not (ROOT / "usr/sbin/asterisk").exists(), reason=f"no Asterisk at {ROOT}"),
 ]
 
 CALLER, DESK = 440.0, 880.0
