@@ -65,9 +65,7 @@ def directory() -> Directory:
     return Directory(
         phones={f"p{number}": Phone(id=f"p{number}") for number in range(AGENTS)},
         trunks={"trunk": Trunk(id="trunk", host="127.0.0.9", max_channels=25)},
-        agents={
-            name: Agent(id=name, phone=f"p{name[1:]}", reach=_reach(name)) for name in names
-        },
+        agents={name: Agent(id=name, phone=f"p{name[1:]}", reach=_reach(name)) for name in names},
         queues=queues,
         routes=(
             Route(pattern="601", queue="one"),
