@@ -182,10 +182,6 @@ class Ami:
     async def reload(self, module: str) -> None:
         await self.action("Reload", Module=module)
 
-    async def register(self, registration: str) -> None:
-        """Register with a provider now."""
-        await self.action("PJSIPRegister", Registration=registration)
-
     async def redirect(self, channel: str, context: str, exten: str = "s") -> None:
         """Bring a channel back from wherever the dialplan holds it."""
         await self.action("Redirect", Channel=channel, Context=context, Exten=exten, Priority="1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -182,8 +183,9 @@ async def test_a_registering_trunk_carries_calls_both_ways(
 
 async def test_a_refused_registration_is_shown(floor: Floor, provider: LabAsterisk) -> None:
     """A wrong password shows in the API and on the command line; asking goes on."""
+    await floor.site.asterisk("pjsip send register wrong")
+    await has_state(floor, "wrong", "rejected", 30)
     assert "Failed to authenticate" in provider.log()
-    await has_state(floor, "wrong", "rejected")
     listed = json.loads(await floor.run("trunk", "list", "--json"))["trunks"]
     assert {row["id"]: row["state"] for row in listed}["wrong"] == "rejected"
     assert "rejected" in await floor.run("trunk", "list")
@@ -292,6 +294,29 @@ async def test_a_trunk_added_while_running_works_at_once_and_is_gone_when_remove
     removed = time.monotonic()
     while await is_let_in(floor, host):
         assert time.monotonic() - removed < 2
+
+
+async def test_a_registering_trunk_added_while_running_registers(
+    floor: Floor, provider: LabAsterisk
+) -> None:
+    """Asterisk waits up to ten seconds with a first registration, and needs no restart."""
+    host = provider.host
+    account = ("--port", str(PORT), "--user", "604", "--secret", "--register")
+    await floor.run("trunk", "add", "second", host, *account, stdin=PASSWORD)
+
+    async def is_known() -> bool:
+        contact = await asyncio.to_thread(provider.command, "pjsip show aor 604")
+        return f"@{floor.site.address}:" in contact
+
+    await floor.site.until(is_known, "the provider has our registration", 20.0)
+    await has_state(floor, "second", "registered")
+    await floor.run("trunk", "remove", "second")
+    await floor.site.until(lambda: is_unknown(floor, "second"), "the trunk is gone")
+    assert "second" not in await floor.site.asterisk("pjsip show registrations")
+
+
+async def is_unknown(floor: Floor, trunk: str) -> bool:
+    return trunk not in {row["id"] for row in (await floor.site.get("trunks"))["trunks"]}
 
 
 async def is_let_in(floor: Floor, host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Phones on others' calls are told busy once, and free again; our own calls are the rules' matter."""
+"""Phones on others' calls are told busy once, and free again; our own calls change nothing."""
 
 from __future__ import annotations
 
