@@ -63,6 +63,8 @@ def is_one_line(complaint: str, *words: str) -> None:
 @contextlib.contextmanager
 def occupied(host: str, port: int, kind: socket.SocketKind) -> Iterator[None]:
     with socket.socket(socket.AF_INET, kind) as taken:
+        if kind is socket.SOCK_STREAM:  # connections of an earlier site may linger
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))
         if kind is socket.SOCK_STREAM:
             taken.listen()
