@@ -27,7 +27,7 @@ from callcore.bench.figures import (
 from callcore.bench.usage import Meter, Usage
 from callcore.lab import sipp
 from callcore.lab.capture import Address, SipCapture
-from callcore.lab.errors import ToolError
+from callcore.lab.errors import LabTimeout, ToolError
 from callcore.lab.site import LabSite
 from callcore.telephony.layout import AsteriskPaths
 
@@ -146,7 +146,7 @@ class Bench:
         await self._register(phones)
         for name in names:
             await self._site.post(f"agents/a{name}/login")
-        await self._site.until(self._all_idle, "all agents are idle", 20)
+        await self._until_all_are_idle(phones)
         members = {"bench-free": phones, "bench-few": phones[: self._scale.few]}
         await app_queue.install(self._site, {"700": "bench-free", "701": "bench-few"}, members)
 
@@ -165,9 +165,23 @@ class Bench:
             await asyncio.sleep(1.0)
         raise ToolError(f"phones did not register: {registered.errors}")
 
-    async def _all_idle(self) -> bool:
-        agents = (await self._site.get("agents"))["agents"]
-        return all(agent["state"] == "idle" for agent in agents)
+    async def _until_all_are_idle(self, phones: list[str]) -> None:
+        """A phone whose first OPTIONS was lost is asked again only after a minute, or here."""
+        busy: list[str] = []
+
+        async def all_idle() -> bool:
+            agents = (await self._site.get("agents"))["agents"]
+            busy[:] = [f"{a['id']} is {a['state']}" for a in agents if a["state"] != "idle"]
+            return not busy
+
+        for _ in range(REGISTER_ATTEMPTS):
+            try:
+                await self._site.until(all_idle, "all agents are idle", 5)
+            except LabTimeout:
+                await self._register(phones)
+            else:
+                return
+        raise ToolError(f"agents are not ready: {', '.join(busy[:10])}")
 
     def _meter(self) -> Meter:
         asterisk = int(AsteriskPaths.under(self._site.var).pid_file.read_text())
