@@ -94,6 +94,7 @@ class App:
             directory=settings.paths.var / "recordings",
             raw=node.raw,
             voicemail=node.voicemail,
+            collect=node.collect,
             audio_format=settings.recording.format,
         )
         self.services = ShellServices(
@@ -102,6 +103,8 @@ class App:
         self.dispatcher = Dispatcher(
             recovered.switch, self.journal, node.backend, self.services, Clock(recovered.now)
         )
+        self.dispatcher.sync_seconds = settings.journal.sync_seconds
+        self.dispatcher.snapshot_seconds = settings.journal.snapshot_seconds
         self.switchboard = LiveSwitchboard(
             self.dispatcher,
             node.backend.node,
