@@ -14,6 +14,7 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -462,7 +463,9 @@ def _growth(raws: list[Path]) -> tuple[int, float]:
 
 def _remove(*paths: Path) -> None:
     for path in paths:
-        path.unlink(missing_ok=True)
+        # A recording that could not begin may have had no directory at all.
+        with suppress(FileNotFoundError, NotADirectoryError):
+            path.unlink()
 
 
 def _is_paused(lines: list[AnyMark]) -> bool:
