@@ -14,8 +14,8 @@ import shutil
 import threading
 import time
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
