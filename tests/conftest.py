@@ -1,0 +1,42 @@
+"""For all tests: files live in a directory that Asterisk, which runs as a user of its own, may enter.
+
+pytest's own place for temporary files is closed to others, and closed again by every run that
+starts, under the feet of the one that is on.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+MADE = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        # Short: the path of Asterisk's control socket has room for 107 characters.
+        base = Path(tempfile.mkdtemp(prefix="cc-"))
+        base.chmod(0o755)
+        config.stash[MADE] = base
+        config.option.basetemp = base / "t"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _base_can_be_entered(tmp_path_factory: pytest.TempPathFactory) -> None:
+    base = tmp_path_factory.getbasetemp()
+    for directory in (base, base.parent):
+        directory.chmod(0o755)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What failing tests left is kept to be looked at."""
+    base = session.config.stash.get(MADE, None)
+    if base is None:
+        return
+    if exitstatus == 0:
+        shutil.rmtree(base, ignore_errors=True)
+    else:
+        print(f"\nfiles of these tests: {base}")
