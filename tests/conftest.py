@@ -1,4 +1,4 @@
-"""For all tests: files live in a directory that Asterisk, which runs as a user of its own, may enter.
+"""For all tests: files lie where Asterisk, which runs as a user of its own, may enter.
 
 pytest's own place for temporary files is closed to others, and closed again by every run that
 starts, under the feet of the one that is on.
