@@ -194,6 +194,14 @@ class Ami:
             if "Device" in part
         }
 
+    async def knows_endpoint(self, name: str) -> bool:
+        """Whether PJSIP has this endpoint: a reload goes on after its answer."""
+        try:
+            await self.action("PJSIPShowEndpoint", Endpoint=name)
+        except ActionRefused:
+            return False
+        return True
+
     async def registrations(self) -> dict[str, str]:
         """Name of an outbound registration → ``Registered``, ``Unregistered``, ``Rejected`` …"""
         try:

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from callcore.directory import Directory
-from callcore.errors import ActionRefused
+from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony.ami import Ami
 from callcore.telephony.ari import Body, Json, Method, part
 from callcore.telephony.pjsip_sections import (
@@ -24,6 +24,10 @@ from callcore.telephony.pjsip_sections import (
 from callcore.telephony.render import FALLBACK_QUEUE, write_private
 
 log = structlog.get_logger(__name__)
+
+#: After a reload: how often, and at which distance, Asterisk is asked for what is new.
+RELOAD_LOOKS = 60
+RELOAD_PAUSE = 0.05
 
 
 class FileProvisioner:
@@ -41,30 +45,44 @@ class FileProvisioner:
 
     async def apply(self, directory: Directory) -> None:
         phones = fallback_phones(directory)
-        await self._write(
+        changed = await self._write(
             {
                 "pjsip_callcore.conf": render_sections(sections(directory)),
                 "queues_callcore.conf": render_fallback(self._queue, phones),
             }
         )
+        if "res_pjsip.so" in changed:
+            for name in (*directory.phones, *directory.trunks)[-1:]:
+                await self._until_known(name)
+
+    async def _until_known(self, name: str) -> None:
+        """Asterisk answers a reload before it is done; until then phones are refused."""
+        for _ in range(RELOAD_LOOKS):
+            if await self._ami.knows_endpoint(name):
+                return
+            await asyncio.sleep(RELOAD_PAUSE)
+        raise BackendUnavailable(f"Asterisk has not taken over {name!r} after its reload")
 
     async def set_fallback(self, phones: tuple[str, ...]) -> None:
         """The phones where agents sit now: who would answer if callcore went away."""
         await self._write({"queues_callcore.conf": render_fallback(self._queue, phones)})
 
-    async def _write(self, files: dict[str, str]) -> None:
+    async def _write(self, files: dict[str, str]) -> list[str]:
+        """Write what is new and reload the modules it is for; returns these."""
         modules = {"pjsip_callcore.conf": "res_pjsip.so", "queues_callcore.conf": "app_queue.so"}
         async with self._lock:
             for name, text in files.items():
                 # A reload that failed before is due even where the file is as it should be.
                 if write_private(self._etc / name, text):
                     self._stale.add(modules[name])
-            if self._stale:
+            reloaded = sorted(self._stale)
+            if reloaded:
                 await self._ami.connect()
-            for module in sorted(self._stale):
+            for module in reloaded:
                 await self._ami.reload(module)
                 self._stale.discard(module)
                 log.info("asterisk_reloaded", module=module)
+            return reloaded
 
 
 class AriRequester(Protocol):
