@@ -384,7 +384,7 @@ async def test_killed_twice_in_five_seconds_under_load(floor: Floor, tmp_path: P
     await floor.clear()
     site = floor.site
     began = time.time()
-    desks = (site.phone_address.replace(".2", ".4"), 5070)
+    desks = (f"127.0.{site.number}.4", 5070)
     users = [(f"l{n}", f"l{n}-secret") for n in range(1, LOAD_PHONES + 1)]
     registered = await register_phones(
         users, tmp_path / "register", local=desks, remote=site.sip, expires=600
