@@ -40,3 +40,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         shutil.rmtree(base, ignore_errors=True)
     else:
         print(f"\nfiles of these tests: {base}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use the same fixed addresses stay with one worker; so do those of one file."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+
+
+def _group(path: Path) -> str:
+    if "contract" in path.parts:
+        return "contract"
+    if path.name.startswith("test_lab_"):
+        return "lab"
+    return path.stem if "existing" not in path.name else "existing"
