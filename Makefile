@@ -17,7 +17,7 @@ run: setup      ## serve in the foreground
 	@.venv/bin/callcore serve
 
 test: setup     ## all tests
-	@$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest $(ARGS)
 
 check: setup    ## format, lint, types
 	@$(PY) -m ruff format --check .

@@ -16,7 +16,7 @@ MADE = pytest.StashKey[Path]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+    if config.option.basetemp is None:
         # Short: the path of Asterisk's control socket has room for 107 characters.
         base = Path(tempfile.mkdtemp(prefix="cc-"))
         base.chmod(0o755)
@@ -40,18 +40,3 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         shutil.rmtree(base, ignore_errors=True)
     else:
         print(f"\nfiles of these tests: {base}")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that use the same fixed addresses stay with one worker; so do those of one file."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
-
-
-def _group(path: Path) -> str:
-    if "contract" in path.parts:
-        return "contract"
-    if path.name.startswith("test_lab_"):
-        return "lab"
-    return path.stem if "existing" not in path.name else "existing"
