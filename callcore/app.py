@@ -169,8 +169,11 @@ class App:
                 task.cancel()
 
     def _tell_what_is_configured(self) -> None:
-        """Give the rules the directory and trees, where they do not have these already."""
         self.dispatcher.post(Started(prefix=_base36(int(time.time() * 10))))
+        self._put_in_force()
+
+    def _put_in_force(self) -> None:
+        """Give the rules the directory and trees, where they do not have these already."""
         state = self.dispatcher.switch.state
         directory = without_secrets(self.settings.directory)
         if state.directory != directory:
@@ -195,13 +198,7 @@ class App:
         trees = await asyncio.to_thread(site.load_site, settings)
         self.settings = settings
         self.trees = trees
-        state = self.dispatcher.switch.state
-        directory = without_secrets(settings.directory)
-        if state.directory != directory:
-            self.dispatcher.post(DirectoryChanged(directory=directory))
-        if {tree.id: tree.version for tree in trees.values()} != state.trees.current:
-            self.dispatcher.post(TreesChanged(trees=trees))
-        self._provision_due.set()
+        self._put_in_force()
         self._speech_due.set()
         log.info("reloaded", trees=len(trees), phones=len(settings.directory.phones))
 

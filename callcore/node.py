@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import structlog
 
-from callcore.config import Settings
+from callcore.config import AsteriskSettings, Settings
 from callcore.recording.recorder import Collect
 from callcore.recording.tap import MixMonitorTap, Tap
 from callcore.site import read_prompt_texts
@@ -70,17 +70,7 @@ async def _managed(settings: Settings) -> Node:
     for warning in asterisk.warnings:
         log.warning("asterisk_warning", text=warning)
     log.info("asterisk_running", pid=asterisk.pid, adopted=asterisk.adopted)
-    reach = _Reach(
-        asterisk.ari_url,
-        asterisk.ari_user,
-        asterisk.ari_password,
-        AmiSettings(
-            host=asterisk.ami_host,
-            port=asterisk.ami_port,
-            user=asterisk.ami_user,
-            password=asterisk.ami_password,
-        ),
-    )
+    reach = _reach(asterisk)
     prompts = _prompts(settings)
     backend, ami = _backend(settings, reach, prompts)
     provisioner = FileProvisioner(paths.etc, ami)
@@ -101,22 +91,11 @@ async def _managed(settings: Settings) -> Node:
 
 def _existing(settings: Settings) -> Node:
     asterisk = settings.asterisk
-    reach = _Reach(
-        asterisk.ari_url,
-        asterisk.ari_user,
-        asterisk.ari_password,
-        AmiSettings(
-            host=asterisk.ami_host,
-            port=asterisk.ami_port,
-            user=asterisk.ami_user,
-            password=asterisk.ami_password,
-        ),
-    )
+    reach = _reach(asterisk)
     prompts = _prompts(settings, seen_as=asterisk.remote_prompts)
     backend, ami = _backend(settings, reach, prompts)
-    backend.provisioner = PushProvisioner(backend, settings.paths.var / "pushed.json")
-    if not asterisk.push:
-        backend.provisioner = None
+    if asterisk.push:
+        backend.provisioner = PushProvisioner(backend, settings.paths.var / "pushed.json")
     backend.shared = True
     raw = raw_directory(settings)
     raw.mkdir(parents=True, exist_ok=True)
@@ -140,6 +119,20 @@ class _Reach(NamedTuple):
     ari_user: str
     ari_password: str
     ami: AmiSettings
+
+
+def _reach(asterisk: managed.ManagedAsterisk | AsteriskSettings) -> _Reach:
+    return _Reach(
+        asterisk.ari_url,
+        asterisk.ari_user,
+        asterisk.ari_password,
+        AmiSettings(
+            host=asterisk.ami_host,
+            port=asterisk.ami_port,
+            user=asterisk.ami_user,
+            password=asterisk.ami_password,
+        ),
+    )
 
 
 def _backend(

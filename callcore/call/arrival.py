@@ -112,7 +112,6 @@ def _came_back(cx: Context, event: CallArrived) -> None:
     call.answered = call.answered or event.answered
     if call.queued_since is not None:
         call.music = False
-        settings = cx.state.directory.queues.get(call.queue)
-        cx.music_on(call, settings.music if settings is not None else "default")
+        cx.queue_music_on(call)
     elif call.run is not None:
         tree_walk.restart_node(cx, call)

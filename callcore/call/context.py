@@ -7,6 +7,7 @@ from collections import deque
 from callcore.acd.distributor import Distributor
 from callcore.acd.events import AnyAcdEvent
 from callcore.call.actions import (
+    Answer,
     AnyAction,
     CreateBridge,
     DestroyBridge,
@@ -160,6 +161,17 @@ class Context:
             if playing.purpose is purpose and channel in ("", playing.channel):
                 del call.playing[playing.playback]
                 self.do(StopPlay(call=call.id, channel=playing.channel, playback=playing.playback))
+
+    def answer(self, call: Call) -> None:
+        """Pick up for the caller, once."""
+        if not call.answered:
+            call.answered = True
+            self.do(Answer(call=call.id, channel=call.channel))
+
+    def queue_music_on(self, call: Call) -> None:
+        """The music of the queue the call is in, or was in last."""
+        queue = self.state.directory.queues.get(call.queue)
+        self.music_on(call, queue.music if queue is not None else "default")
 
     def music_on(self, call: Call, music: str = "default") -> None:
         if not call.music:

@@ -19,7 +19,7 @@ from callcore.acd.events import (
     WithdrawReason,
 )
 from callcore.call import talking, tree_walk
-from callcore.call.actions import Answer, Dial
+from callcore.call.actions import Dial
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
 from callcore.call.model import Call, Leg, LegState, PlayFor, Role
@@ -52,9 +52,7 @@ def enter_queue(
     """Put the caller into a queue; `since` keeps a place earned earlier."""
     leave_queue(cx, call)
     cx.move(call, Move.ENTER_QUEUE)
-    if not call.answered:
-        call.answered = True
-        cx.do(Answer(call=call.id, channel=call.channel))
+    cx.answer(call)
     call.queue = queue
     call.priority = priority
     call.skills = skills or {}

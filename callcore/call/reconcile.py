@@ -8,13 +8,12 @@ hear their node again, a caller nobody knows is welcomed, and any other stray ch
 
 from __future__ import annotations
 
-from callcore.call import arrival, legs, tree_walk
+from callcore.call import arrival, legs, talking, tree_walk
 from callcore.call.actions import (
     CreateBridge,
     DestroyBridge,
     Hangup,
     Join,
-    StartRecording,
 )
 from callcore.call.context import Context
 from callcore.call.ending import end_call
@@ -101,8 +100,7 @@ def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:
         _bridge_again(cx, call, bridges)
     elif call.music:
         call.music = False
-        queue = cx.state.directory.queues.get(call.queue)
-        cx.music_on(call, queue.music if queue is not None else "default")
+        cx.queue_music_on(call)
 
 
 def _bridge_again(cx: Context, call: Call, bridges: Bridges) -> None:
@@ -118,15 +116,7 @@ def _bridge_again(cx: Context, call: Call, bridges: Bridges) -> None:
     if outside:
         cx.do(Join(call=call.id, bridge=call.bridge, channels=outside))
     if call.recording:
-        cx.do(
-            StartRecording(
-                call=call.id,
-                recording=call.recording,
-                channel=call.channel,
-                queue=call.queue,
-                agent=call.agent,
-            )
-        )
+        talking.ask_for_recording(cx, call)
 
 
 def _meet_strangers(cx: Context, event: BackendUp) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from callcore.acd.events import HoldChanged
 from callcore.call.actions import (
-    Answer,
     Join,
     PauseRecording,
     ResumeRecording,
@@ -34,9 +33,7 @@ REFUSAL = {
 def connect(cx: Context, call: Call, leg: Leg) -> None:
     """Put the caller and `leg` into the call's bridge."""
     leg.state = LegState.UP
-    if not call.answered:
-        call.answered = True
-        cx.do(Answer(call=call.id, channel=call.channel))
+    cx.answer(call)
     cx.open_bridge(call)
     call.music = False  # a join ends the music
     cx.do(Join(call=call.id, bridge=call.bridge, channels=(call.channel, leg.channel)))
@@ -62,6 +59,11 @@ def start_recording(cx: Context, call: Call) -> None:
         return
     call.recording = cx.new_id("r")
     cx.note(call, "recording_started", recording=call.recording)
+    ask_for_recording(cx, call)
+
+
+def ask_for_recording(cx: Context, call: Call) -> None:
+    """Asked again for one in progress, it is taken over."""
     cx.do(
         StartRecording(
             call=call.id,
@@ -118,8 +120,7 @@ def _music(cx: Context, call: Call, leg: Leg, on: bool) -> None:
         action = StartMusic if on else StopMusic
         cx.do(action(call=call.id, channel=leg.channel))
     elif on:
-        queue = cx.state.directory.queues.get(call.queue)
-        cx.music_on(call, queue.music if queue is not None else "default")
+        cx.queue_music_on(call)
     else:
         cx.music_off(call)
 

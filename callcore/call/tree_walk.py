@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callcore.call import queueing, transfer
-from callcore.call.actions import Answer, LookUp, RecordVoicemail
+from callcore.call.actions import LookUp, RecordVoicemail
 from callcore.call.context import Context
 from callcore.call.ending import end_call
 from callcore.call.model import Call, PlayFor
@@ -78,9 +78,7 @@ def apply(cx: Context, call: Call, actions: list[AnyIvrAction]) -> None:
 def _apply_one(cx: Context, call: Call, action: AnyIvrAction) -> None:
     match action:
         case PickUp():
-            if not call.answered:
-                call.answered = True
-                cx.do(Answer(call=call.id, channel=call.channel))
+            cx.answer(call)
         case Say(media=media):
             cx.play(call, call.channel, PlayFor.IVR, media)
         case Hush():
@@ -204,8 +202,6 @@ def resume_after_transfer(cx: Context, call: Call, reason: str) -> None:
 def say_goodbye(cx: Context, call: Call, prompt: str) -> None:
     """Tell the caller why, then hang up."""
     language = cx.state.directory.language
-    if not call.answered:
-        call.answered = True
-        cx.do(Answer(call=call.id, channel=call.channel))
+    cx.answer(call)
     cx.music_off(call)
     cx.play(call, call.channel, PlayFor.FAREWELL, (f"prompt:{language}/{prompt}",))

@@ -72,7 +72,7 @@ async def calls(
         )
         query = query.where(behind)
     query = query.order_by(table.c.arrived_at.desc(), table.c.call.desc()).limit(limit + 1)
-    found = [_as(CallRecord, row) for row in await _read(engine, query)]
+    found = [as_struct(CallRecord, row) for row in await read(engine, query)]
     if len(found) <= limit:
         return Page(tuple(found))
     last = found[limit - 1]
@@ -82,19 +82,19 @@ async def calls(
 async def call(engine: AsyncEngine, name: CallId) -> CallDetail | None:
     """One call, its event list in order and its recordings."""
     table, events, sounds = tables.calls, tables.call_events, tables.recordings
-    records = await _read(engine, sa.select(table).where(table.c.call == name))
+    records = await read(engine, sa.select(table).where(table.c.call == name))
     if not records:
         return None
-    lines = await _read(
+    lines = await read(
         engine, sa.select(events).where(events.c.call == name).order_by(events.c.sequence)
     )
-    files = await _read(
+    files = await read(
         engine, sa.select(sounds).where(sounds.c.call == name).order_by(sounds.c.started_at)
     )
     return CallDetail(
-        _as(CallRecord, records[0]),
-        tuple(_as(CallEvent, row) for row in lines),
-        tuple(_as(RecordingRow, row) for row in files),
+        as_struct(CallRecord, records[0]),
+        tuple(as_struct(CallEvent, row) for row in lines),
+        tuple(as_struct(RecordingRow, row) for row in files),
     )
 
 
@@ -114,7 +114,7 @@ async def recordings(
     if before is not None:
         query = query.where(table.c.started_at < before)
     query = query.order_by(table.c.started_at.desc(), table.c.recording).limit(limit)
-    return [_as(RecordingRow, row) for row in await _read(engine, query)]
+    return [as_struct(RecordingRow, row) for row in await read(engine, query)]
 
 
 async def agent_states(
@@ -130,8 +130,8 @@ async def agent_states(
     query = sa.select(table).where(table.c.tenant == tenant, table.c.at >= begin, table.c.at < end)
     if agent:
         query = query.where(table.c.agent == agent)
-    rows = await _read(engine, query.order_by(table.c.id))
-    return [_as(AgentStateRow, row) for row in rows]
+    rows = await read(engine, query.order_by(table.c.id))
+    return [as_struct(AgentStateRow, row) for row in rows]
 
 
 async def queue_metrics(
@@ -176,7 +176,8 @@ def _conditions(wanted: CallFilter) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-async def _read(engine: AsyncEngine, query: sa.Select[Any]) -> list[dict[str, Any]]:
+async def read(engine: AsyncEngine, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    """Rows by column; `BackendUnavailable` while the database is away."""
     try:
         async with engine.connect() as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
@@ -184,7 +185,7 @@ async def _read(engine: AsyncEngine, query: sa.Select[Any]) -> list[dict[str, An
         raise BackendUnavailable(f"the database cannot be read: {exc}") from exc
 
 
-def _as(kind: type[T], row: dict[str, Any]) -> T:
+def as_struct(kind: type[T], row: dict[str, Any]) -> T:
     """A row as the struct it was written from; columns of a newer schema are left out."""
     names = kind.__struct_fields__
     return msgspec.convert({n: row[n] for n in names if n in row}, kind, strict=False)
