@@ -91,6 +91,8 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
     #: The contact the work is about, and the queue it came from (empty: none).
     contact: ContactId = ""
     queue: QueueId = ""
+    #: Skills that contact asked for.
+    needed: tuple[str, ...] = ()
     #: What was last shown to the world, and since when.
     state: State = State.LOGGED_OUT
     since: float = 0.0

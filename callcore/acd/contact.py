@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from callcore.acd.events import ContactId
+from callcore.acd.events import ContactId, Direction
 from callcore.acd.skills import Needs
 from callcore.types import AgentId, QueueId
 
@@ -22,6 +22,9 @@ class Contact(msgspec.Struct, kw_only=True, omit_defaults=True):
     entered: float
     priority: int = 0
     needs: Needs = ()
+    #: Asked for by the contact.
+    skills: dict[str, int] = {}
+    direction: Direction = Direction.INBOUND
     #: Agents whose phone rings for it now, in the order they were offered.
     offers: list[AgentId] = []
     #: Offered to everyone at once (ring_all): more than one offer is right.

@@ -26,13 +26,18 @@ from typing import Any
 from callcore.acd import events as ev
 from callcore.acd.agent import LiveAgent, State, Status, Step
 from callcore.acd.contact import Contact
-from callcore.acd.events import AnyAcdAction, AnyAcdEvent, OfferResult, OverflowReason
+from callcore.acd.events import (
+    AnyAcdAction,
+    AnyAcdEvent,
+    Direction,
+    OfferResult,
+    OverflowReason,
+)
 from callcore.acd.floor import DistributorState, Floor
 from callcore.acd.queue import Seat
 from callcore.acd.reconfigure import reconfigure, refusal
 from callcore.acd.routing import SHORTEST_REST, Router
 from callcore.acd.skills import needs_of
-from callcore.acd.stats import Stats
 from callcore.acd.views import (
     AgentView,
     QueueView,
@@ -68,6 +73,7 @@ class Distributor:
             ev.ContactAssigned: self._contact_assigned,
             ev.HoldChanged: self._hold_changed,
             ev.ContactReleased: self._contact_released,
+            ev.IntervalBegan: self._interval_began,
             ev.DayBegan: self._day_began,
         }
 
@@ -178,10 +184,15 @@ class Distributor:
     # --- configuration and agents -------------------------------------------------------------
 
     def _day_began(self, event: ev.DayBegan) -> None:
-        """Those who wait are carried over: they enter the new day."""
-        stats = self.floor.state.stats = Stats()
-        for contact in self.floor.contacts.values():
-            stats.queue(contact.queue).entered += 1
+        self.floor.state.stats.begin_day()
+
+    def _interval_began(self, event: ev.IntervalBegan) -> None:
+        agents = (seat.agent for seat in self.floor.seats.values())
+        stats = self.floor.state.stats
+        begin = stats.since
+        closed = stats.begin_interval(event.at, agents)
+        if closed is not None:
+            self._router.out.append(ev.IntervalEnded(begin=begin, counts=closed))
 
     def _configured(self, event: ev.Configured) -> None:
         code = refusal(event)
@@ -306,9 +317,10 @@ class Distributor:
             self._refuse(event, OverflowReason.NO_SUCH_QUEUE)
             return
         config, needs, now = queue.config, needs_of(event.skills), self.now
-        stats = self.floor.state.stats.queue(event.queue)
+        stats = self.floor.state.stats.of(event.queue, event.skills)
         if 0 < config.max_size <= queue.size and self.floor.best_idle(queue, needs) is None:
-            stats.refused += 1
+            for each in stats:
+                each.refused += 1
             self._refuse(event, OverflowReason.QUEUE_FULL)
             return
         since = event.since if event.since is not None and event.since <= now else now
@@ -319,9 +331,13 @@ class Distributor:
             entered=now,
             priority=event.priority,
             needs=needs,
+            skills=event.skills,
+            direction=event.direction,
             deadline=since + config.max_wait_seconds if config.max_wait_seconds > 0 else None,
         )
-        stats.entered += 1
+        for each in stats:
+            each.entered += 1
+            each.transferred_in += event.transferred
         self.floor.enter(contact)
         self._router.match_contact(contact, queue)
 
@@ -337,12 +353,14 @@ class Distributor:
             return
         freed = self._router.withdraw_all(contact, ev.WithdrawReason.CONTACT_LEFT)
         self.floor.leave(contact)
-        stats = self.floor.state.stats.queue(contact.queue)
-        wait = self.now - contact.since
-        if event.abandoned:
-            stats.count_abandoned(wait, self.floor.queues[contact.queue].config)
-        else:
-            stats.taken_out += 1
+        config, wait = self.floor.queues[contact.queue].config, self.now - contact.since
+        for each in self.floor.state.stats.of(contact.queue, contact.skills):
+            if not event.abandoned:
+                each.taken_out += 1
+            elif contact.direction is Direction.OUTBOUND:
+                each.count_dropped(wait)
+            else:
+                each.count_abandoned(wait, config)
         self._router.settle(freed)
 
     # --- offers and talks ---------------------------------------------------------------------
@@ -367,9 +385,11 @@ class Distributor:
         )
         self.floor.leave(contact)
         stats = self.floor.state.stats
-        config = self.floor.queues[contact.queue].config
-        stats.queue(contact.queue).count_answered(self.now - contact.since, config)
+        config, wait = self.floor.queues[contact.queue].config, self.now - contact.since
+        for each in stats.of(contact.queue, contact.skills):
+            each.count_answered(wait, config)
         stats.agent(agent.id).answered += 1
+        agent.needed = tuple(contact.skills)
         self._router.connect(seat, contact.id, contact.queue, step)
         self._router.settle(freed)
 
@@ -402,6 +422,7 @@ class Distributor:
             elif contact is not None:
                 self._ignore("agent_holds_contact")  # it waits in a queue: another will take it
             else:
+                self.floor.state.stats.agent(agent.id).transferred_in += 1
                 self._router.exchange(seat, event.contact, event.queue)
             return
         if agent.removed:
@@ -414,6 +435,7 @@ class Distributor:
         if contact is not None:
             self._won(seat, contact, Step.ASSIGN)
         else:
+            self.floor.state.stats.agent(agent.id).transferred_in += 1
             self._router.connect(seat, event.contact, event.queue, Step.ASSIGN)
         if lost is not None:
             self._router.rematch(lost)
@@ -441,7 +463,16 @@ class Distributor:
     def _contact_released(self, event: ev.ContactReleased) -> None:
         agent = self._talking(event.agent, event.contact)
         if agent is not None:
+            if event.transferred:
+                self._count_transfer(agent)
             self._router.release(self.floor.seats[agent.id])
+
+    def _count_transfer(self, agent: LiveAgent) -> None:
+        stats = self.floor.state.stats
+        stats.agent(agent.id).transferred_out += 1
+        if agent.queue:
+            for each in stats.of(agent.queue, agent.needed):
+                each.transferred_out += 1
 
     def _talking(self, ident: str, contact: str) -> LiveAgent | None:
         """The agent who holds this contact, else None and the event is ignored."""

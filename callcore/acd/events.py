@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from callcore.acd.counts import Counts
 from callcore.directory import Agent, Queue
 from callcore.types import AgentId, CallId, QueueId
 
@@ -25,6 +26,14 @@ class OfferResult(StrEnum):
     REJECTED = "rejected"
     UNREACHABLE = "unreachable"
     FAILED = "failed"
+
+
+class Direction(StrEnum):
+    """Who began a contact: decides whether its loss is an abandon or a drop."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound"
+    CALLBACK = "callback"
 
 
 class AcdEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -86,6 +95,9 @@ class ContactQueued(AcdEvent, frozen=True, kw_only=True):
     priority: int = 0
     #: Needed skills with their minimum levels.
     skills: dict[str, int] = {}
+    direction: Direction = Direction.INBOUND
+    #: Sent here by an agent or an operator.
+    transferred: bool = False
 
 
 class ContactLeft(AcdEvent, frozen=True, kw_only=True):
@@ -129,6 +141,14 @@ class ContactReleased(AcdEvent, frozen=True, kw_only=True):
 
     contact: ContactId
     agent: AgentId
+    #: The agent sent the contact on to somebody else.
+    transferred: bool = False
+
+
+class IntervalBegan(AcdEvent, frozen=True, kw_only=True):
+    """A quarter of an hour began at `at`: the counters of the one before are closed."""
+
+    at: float
 
 
 class DayBegan(AcdEvent, frozen=True, kw_only=True):
@@ -150,6 +170,7 @@ AnyAcdEvent = (
     | ContactAssigned
     | HoldChanged
     | ContactReleased
+    | IntervalBegan
     | DayBegan
 )
 
@@ -230,4 +251,11 @@ class WrapUpEnded(AcdAction, frozen=True, kw_only=True):
     seconds: float
 
 
-AnyAcdAction = Offer | Withdraw | Overflow | AgentChanged | WrapUpEnded
+class IntervalEnded(AcdAction, frozen=True, kw_only=True):
+    """The counters of the interval that began at `begin`; for the database."""
+
+    begin: float
+    counts: Counts
+
+
+AnyAcdAction = Offer | Withdraw | Overflow | AgentChanged | WrapUpEnded | IntervalEnded

@@ -114,10 +114,13 @@ def _indexes(floor: Floor) -> Iterator[str]:
 
 def _sums(floor: Floor) -> Iterator[str]:
     """Every contact that entered a queue has one end there, or is still in it."""
-    for name, stats in floor.state.stats.queues.items():
-        ended = stats.answered + stats.abandoned + stats.short_abandoned
-        ended += stats.overflowed + stats.taken_out
+    stats = floor.state.stats
+    for name, interval in stats.queues.items():
         queue = floor.queues.get(name)
         waiting = queue.size if queue else 0
-        if stats.entered != ended + waiting:
-            yield f"queue {name}: {stats.entered} entered, {ended} ended, {waiting} wait"
+        for counted in (interval, stats.queue_today(name)):
+            if counted.waiting != waiting:
+                yield (
+                    f"queue {name}: {counted.carried} carried over, {counted.entered} entered, "
+                    f"{counted.ended} ended, {waiting} wait"
+                )

@@ -51,9 +51,7 @@ class Router:
         if state is before and not chosen:
             return
         if state is not before:
-            if before is not State.LOGGED_OUT:
-                spent = self.now - agent.since
-                self.floor.state.stats.agent(agent.id).spend(before, spent)
+            self.floor.state.stats.spend(agent, self.now)
             agent.state = state
             agent.since = self.now
         self.out.append(
@@ -88,7 +86,8 @@ class Router:
         self.floor.set_deadline(agent, self.now + ring if ring > 0 else None)
         agent.step(Step.OFFER, self.now)
         stats = self.floor.state.stats
-        stats.queue(contact.queue).offers += 1
+        for each in stats.of(contact.queue, contact.skills):
+            each.offers += 1
         stats.agent(agent.id).offers += 1
         self.out.append(
             Offer(
@@ -171,7 +170,8 @@ class Router:
         stats = self.floor.state.stats
         if counts:
             agent.missed += 1
-            stats.queue(agent.queue).rona += 1
+            for each in stats.of(agent.queue, self.floor.contacts[agent.contact].skills):
+                each.rona += 1
             stats.agent(agent.id).rona += 1
         exhausted = counts and 0 < config.rona_limit <= agent.missed
         if exhausted:
@@ -252,7 +252,9 @@ class Router:
         stats = self.floor.state.stats
         stats.agent(agent.id).handling.add(agent.talk_seconds, agent.hold_seconds, wrap_up)
         if agent.queue:
-            stats.queue(agent.queue).handling.add(agent.talk_seconds, agent.hold_seconds, wrap_up)
+            for each in stats.of(agent.queue, agent.needed):
+                each.handling.add(agent.talk_seconds, agent.hold_seconds, wrap_up)
+        agent.needed = ()
 
     # --- the end of a contact -----------------------------------------------------------------
 
@@ -260,9 +262,9 @@ class Router:
         """The queue gives up on a contact; the agents freed are for `settle`."""
         freed = self.withdraw_all(contact, WithdrawReason.CONTACT_LEFT)
         self.floor.leave(contact)
-        stats = self.floor.state.stats.queue(contact.queue)
-        stats.overflowed += 1
-        stats.left(self.now - contact.since)
+        for each in self.floor.state.stats.of(contact.queue, contact.skills):
+            each.overflowed += 1
+            each.left(self.now - contact.since)
         self.out.append(Overflow(contact=contact.id, queue=contact.queue, reason=reason))
         return freed
 

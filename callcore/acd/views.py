@@ -6,10 +6,10 @@ import msgspec
 
 from callcore.acd.agent import LiveAgent, State, Status
 from callcore.acd.contact import Contact
+from callcore.acd.counts import QueueStats, ServiceLevel
 from callcore.acd.events import ContactId
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue
-from callcore.acd.stats import AgentStats, QueueStats, ServiceLevel
 from callcore.types import AgentId, QueueId
 
 
@@ -50,7 +50,7 @@ class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QueueView(msgspec.Struct, frozen=True, kw_only=True):
-    """One queue now, with what it counted."""
+    """One queue now, with what it counted today."""
 
     queue: QueueId
     strategy: str
@@ -81,7 +81,6 @@ def agent_views(floor: Floor, now: float) -> list[AgentView]:
 def _agent_view(
     floor: Floor, agent: LiveAgent, queues: tuple[QueueId, ...], now: float
 ) -> AgentView:
-    counted = floor.state.stats.agents.get(agent.id) or AgentStats()
     return AgentView(
         agent=agent.id,
         status=agent.status,
@@ -93,7 +92,7 @@ def _agent_view(
         until=agent.deadline,
         missed=agent.missed,
         queues=queues,
-        occupancy=counted.occupancy(agent, now),
+        occupancy=floor.state.stats.agent_today(agent, now).occupancy,
     )
 
 
@@ -147,8 +146,7 @@ def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) ->
         members[agent.state] = members.get(agent.state, 0) + 1
         available += agent.available
         logged_in += agent.status is not Status.LOGGED_OUT
-    counted = floor.state.stats.queues.get(queue.config.id) or QueueStats()
-    handling = msgspec.structs.replace(counted.handling)
+    counted = floor.state.stats.queue_today(queue.config.id)
     return QueueView(
         queue=queue.config.id,
         strategy=queue.strategy.name,
@@ -158,9 +156,9 @@ def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) ->
         logged_in=logged_in,
         available=available,
         members=members,
-        stats=msgspec.structs.replace(counted, handling=handling),
+        stats=counted,
         service_level={formula: counted.service_level(formula) for formula in ServiceLevel},
         average_speed_of_answer=counted.average_speed_of_answer,
-        average_handling_time=handling.average,
+        average_handling_time=counted.handling.average,
         abandon_rate=counted.abandon_rate,
     )

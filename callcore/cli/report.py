@@ -91,7 +91,7 @@ async def _read(
 
 def figures(row: Interval) -> dict[str, Any]:
     """One row as JSON shows it: counts, and the field's formulas over them."""
-    from callcore.acd.stats import ServiceLevel
+    from callcore.acd.counts import ServiceLevel
 
     stats = row.stats
     return {

@@ -9,8 +9,8 @@ import msgspec
 
 from callcore.acd import views as acd
 from callcore.acd.agent import State
+from callcore.acd.counts import ServiceLevel
 from callcore.acd.distributor import Distributor
-from callcore.acd.stats import ServiceLevel
 from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.transfer import count_channels
 from callcore.directory import Agent, Queue

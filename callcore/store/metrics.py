@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from callcore.acd.stats import QueueStats
+from callcore.acd.counts import QueueStats
 from callcore.call.record import CallRecord, Segment, SegmentKind
 from callcore.directory import Queue
 from callcore.types import QueueId

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callcore.acd import events as ev
-from callcore.acd.stats import QueueStats, ServiceLevel
+from callcore.acd.counts import QueueStats, ServiceLevel
 
 
 @pytest.fixture

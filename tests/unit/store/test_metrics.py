@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callcore.acd.stats import ServiceLevel
+from callcore.acd.counts import ServiceLevel
 from callcore.call.record import CallRecord, Segment, SegmentKind
 from callcore.directory import Queue
 from callcore.store.metrics import by_interval, visits
