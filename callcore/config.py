@@ -18,6 +18,7 @@ from callcore.directory import (
     Phone,
     Queue,
     Route,
+    Transfers,
     Trunk,
 )
 from callcore.directory_check import Places, check_directory, check_id
@@ -205,7 +206,7 @@ SECTIONS: dict[str, type[Section]] = {
     "log": LogSettings,
 }
 ENTITIES = ("phones", "trunks", "agents", "queues")
-TOP_LEVEL = (*SECTIONS, *ENTITIES, "routes", "outbound", "feature_codes")
+TOP_LEVEL = (*SECTIONS, *ENTITIES, "routes", "outbound", "feature_codes", "transfers")
 
 
 def find_settings_file(env: Mapping[str, str]) -> Path:
@@ -365,6 +366,7 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
         feature_codes=read_struct(
             source, ("feature_codes",), source.table.get("feature_codes", {}), FeatureCodes
         ),
+        transfers=read_struct(source, ("transfers",), source.table.get("transfers", {}), Transfers),
         language=language.default,
     )
     return directory, places

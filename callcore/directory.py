@@ -8,6 +8,7 @@ their `repr` is masked.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -224,6 +225,13 @@ class FeatureCodes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     nailed_up: str = "*15"
 
 
+class Transfers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How callers are moved by agents and operators."""
+
+    #: How long the number or agent transferred to rings before the caller comes back.
+    ring_seconds: Annotated[float, msgspec.Meta(ge=1)] = 30.0
+
+
 class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything configured, by id."""
 
@@ -234,6 +242,7 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     routes: tuple[Route, ...] = ()
     outbound: tuple[Outbound, ...] = ()
     feature_codes: FeatureCodes = FeatureCodes()
+    transfers: Transfers = Transfers()
     language: str = "en"
 
 

@@ -22,7 +22,7 @@ from callcore.api.events import PATH as EVENTS_PATH
 from callcore.api.server import ENDPOINTS
 from callcore.cli.main import build
 from callcore.config import SECTIONS
-from callcore.directory import Agent, FeatureCodes, Outbound, Phone, Queue, Route, Trunk
+from callcore.directory import Agent, FeatureCodes, Outbound, Phone, Queue, Route, Transfers, Trunk
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -36,6 +36,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "[[routes]]": Route,
     "[[outbound]]": Outbound,
     "[feature_codes]": FeatureCodes,
+    "[transfers]": Transfers,
 }
 NOT_WRITTEN = {"id", "tenant"}
 

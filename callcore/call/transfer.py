@@ -21,7 +21,6 @@ from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.types import AgentId, LegFailure, Outcome
 
-RING_SECONDS = 30.0
 LEAVING_SECONDS = 2.0
 """A phone that hangs up so soon after its transfer failed did not wait to hear of it."""
 
@@ -29,9 +28,12 @@ LEAVING_SECONDS = 2.0
 
 
 def dial_for_caller(
-    cx: Context, call: Call, dialled: str, ring_seconds: float = RING_SECONDS
+    cx: Context, call: Call, dialled: str, ring_seconds: float | None = None
 ) -> None:
-    """Ring a number, phone or agent outside the queues; the caller hears music meanwhile."""
+    """Ring a number, phone or agent outside the queues; the caller hears music meanwhile.
+
+    `ring_seconds` None: as long as the site lets a transfer ring.
+    """
     target = resolve(cx.state.directory, dialled)
     if target is None or target.kind in (TargetKind.FEATURE, TargetKind.QUEUE, TargetKind.TREE):
         _go_to(cx, call, target, dialled)
@@ -54,6 +56,8 @@ def dial_for_caller(
     cx.move(call, Move.RING)
     if call.answered:
         cx.music_on(call)
+    if ring_seconds is None:
+        ring_seconds = cx.state.directory.transfers.ring_seconds
     call.direct = Direct(
         channel=leg.channel, deadline=cx.now + ring_seconds, target=dialled, agent=agent
     )
@@ -222,7 +226,7 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
     target = resolve(cx.state.directory, dialled)
     by_agent = leg.agent if leg is not None else call.agent
     cx.note(call, "transfer_asked", target=dialled, by=by_agent, kind="blind")
-    if call.state is not CallState.TALKING or target is None or target.kind is TargetKind.FEATURE:
+    if call.state is not CallState.TALKING or target is None or not _takes_callers(cx, target):
         if refer and leg is not None:
             refuse(cx, call, leg, dialled)
         else:
@@ -243,6 +247,16 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
         call.transfer = Transfer(by_channel=leg.channel, by_agent=leg.agent, refer=refer)
     cx.do(Leave(call=call.id, bridge=call.bridge, channel=call.channel))
     dial_for_caller(cx, call, dialled)
+
+
+def _takes_callers(cx: Context, target: Target) -> bool:
+    """A queue that is full and knows no way out would cut off a caller who has an agent now."""
+    queue = cx.state.directory.queues.get(target.id) if target.kind is TargetKind.QUEUE else None
+    if queue is None or not queue.max_size or queue.overflow:
+        return target.kind is not TargetKind.FEATURE
+    calls = cx.state.calls.values()
+    waiting = sum(call.queued_since is not None and call.queue == queue.id for call in calls)
+    return waiting < queue.max_size
 
 
 def _change_sides(cx: Context, call: Call, asking: Leg) -> None:
@@ -461,6 +475,7 @@ def _take_over_ringing(cx: Context, kept: Call, consult: Call) -> None:
     consult.direct = None
     cx.close(consult, SegmentKind.DIAL, "transferred")
     cx.add_leg(kept, leg)
+    direct.deadline = min(direct.deadline, cx.now + cx.state.directory.transfers.ring_seconds)
     kept.direct = direct
     kept.transfer = Transfer(by_channel="", refer=False)
     cx.move(kept, Move.RING)

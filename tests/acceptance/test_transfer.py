@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ wrap_up_seconds = 0.6
 members = ["bob"]
 wrap_up_seconds = 0.6
 [queues.nobody]
+max_size = 1
 [[routes]]
 pattern = "601"
 queue = "sales"
@@ -53,10 +55,23 @@ queue = "support"
 [[routes]]
 pattern = "603"
 queue = "nobody"
+[[routes]]
+pattern = "604"
+tree = "menu"
 [[outbound]]
 pattern = "0X."
 trunk = "tel"
 """
+
+TREES = {
+    "menu": """
+start: menu
+nodes:
+  menu: {step: menu, play: [{text: "One for sales."}], keys: {1: sales}, timeout: 30, failed: bye}
+  sales: {step: enqueue, queue: sales}
+  bye: {step: hangup}
+""",
+}
 
 #: Each party speaks a tone of its own.
 CALLER, ANN, BOB, FAR = 440.0, 880.0, 1250.0, 1700.0
@@ -161,7 +176,7 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
     for parent in (directory, directory.parent, directory.parent.parent):
         parent.chmod(0o755)
     number, claim = claim_number()
-    site = LabSite(directory / "site", number, CONFIG)
+    site = LabSite(directory / "site", number, CONFIG, TREES)
     # The trunk is asked whether it is there when Asterisk starts.
     async with Phone("far", server=site.sip, host=site.caller_address, port=5060) as far, site:
         phones = [await site.phone(name) for name in ("p1", "p2", "p3")]
@@ -184,6 +199,19 @@ async def office(shared: Office) -> AsyncIterator[Office]:
     for agent in ("ann", "bob"):
         await shared.site.agent_is(agent, "idle")
     await shared.site.quiet()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(office: Office) -> AsyncIterator[Office]:
+    """The office, with transfers that ring for a second only."""
+    await configure(office, CONFIG + "[transfers]\nring_seconds = 1\n")
+    yield office
+    await configure(office, CONFIG)
+
+
+async def configure(office: Office, config: str) -> None:
+    office.site.write(config)
+    await office.site.post("reload")
 
 
 # --- hold ---------------------------------------------------------------------------------------
@@ -305,6 +333,114 @@ async def leave_after_202(desk: Call, target: str) -> TransferOutcome:
     answer = await phone.transact(request, desk.dialog.destination, desk)
     await desk.hang_up()
     return TransferOutcome(answer.status, ())
+
+
+@pytest.mark.parametrize("target", ["bob", "0555"])
+async def test_a_blind_transfer_that_nobody_answers(impatient: Office, target: str) -> None:
+    """After the configured time the caller is back with Ann; recorded all the while."""
+    office = impatient
+    call, desk = await office.talk()
+    asking = asyncio.create_task(desk.transfer(target))
+    await rings_out(office, target)
+    assert (await asking).progress == (100, 603)
+    await office.site.agent_is("ann", "talking")
+    await hears(call, ANN)
+    await hears(desk, CALLER)
+    await call.hang_up()
+    await talked_again(office, target)
+
+
+@pytest.mark.parametrize("target", ["bob", "0555"])
+async def test_nobody_answers_and_the_phone_hung_up(impatient: Office, target: str) -> None:
+    """The caller waits in the queue again, and Ann's phone rings."""
+    office = impatient
+    call, desk = await office.talk()
+    assert (await leave_after_202(desk, target)).code == 202
+    await rings_out(office, target)
+    again = await office.answered_by(office.ann, ANN)
+    await hears(call, ANN)
+    await hears(again, CALLER)
+    await call.hang_up()
+    record = await talked_again(office, target)
+    assert [s["result"] for s in segments(record, "queue")] == ["answered", "answered"]
+
+
+async def rings_out(office: Office, target: str) -> None:
+    """The target's phone rings until callcore gives up."""
+    ringing = await (office.bob if target == "bob" else office.far).incoming()
+    await ringing.ring()
+    began = time.monotonic()
+    assert (await ringing.ended).by == "remote"
+    assert 0.8 < time.monotonic() - began < 2 * PATIENCE
+
+
+async def talked_again(office: Office, target: str) -> dict[str, Any]:
+    """The record shows both talks and the ringing between; the recording all three."""
+    record = await office.record(outcome="answered", hung_up_by="caller")
+    first, second = segments(record, "talk")
+    (dial,) = segments(record, "dial")
+    assert (first["agent"], second["agent"]) == ("ann", "ann")
+    assert (dial["target"], dial["result"]) == (target, "no_answer")
+    assert first["end"] <= dial["start"] < dial["end"] <= second["start"]
+    assert dial["end"] - dial["start"] == pytest.approx(1.0, abs=0.3 * PATIENCE)
+    assert (await office.voices(record)).keys() == {ANN}
+    recording = await office.site.recording_of(record["call"])
+    left, right = audio.read_channels(recording["file"])
+    (heard,) = audio.tone_intervals(left, CALLER, threshold=2000)
+    assert heard[1] - heard[0] > second["end"] - first["start"] - 0.2, "without a gap"
+    before, after = audio.tone_intervals(right, ANN, threshold=2000)
+    assert after[0] - before[1] > 0.9, "and without Ann while she is away"
+    return record
+
+
+async def test_a_blind_transfer_into_a_full_queue(office: Office) -> None:
+    """It has no overflow, so the caller would be cut off: the two talk on."""
+    waiting = await (await office.site.caller("5559999")).dial("603")
+    await waiting.answered
+    call, desk = await office.talk()
+    assert (await desk.transfer("603")).progress == (100, 603)
+    await hears(call, ANN)
+    await hears(desk, CALLER)
+    await call.hang_up()
+    await waiting.hang_up()
+    record = await office.record(outcome="answered", hung_up_by="caller")
+    assert [s["agent"] for s in segments(record, "talk")] == ["ann"]
+
+
+async def test_a_blind_transfer_to_an_agent_who_talks(office: Office) -> None:
+    """Known without ringing: Bob is not disturbed, and the two talk on."""
+    other = await (await office.site.caller("5559998")).dial("602")
+    busy = await office.answered_by(office.bob, BOB)
+    await other.answered
+    call, desk = await office.talk()
+    assert (await desk.transfer("bob")).progress == (100, 603)
+    await hears(call, ANN)
+    await hears(desk, CALLER)
+    await office.site.agent_is("bob", "talking")
+    await call.hang_up()
+    await busy.hang_up()
+    record = await office.record(outcome="answered", hung_up_by="caller")
+    assert {s["agent"] for s in segments(record, "talk")} == {"ann"}
+
+
+async def test_a_blind_transfer_over_a_trunk_without_room(office: Office) -> None:
+    """Its only channel is in use: the two talk on."""
+    host = f"127.0.{office.site.number}.4"
+    trunk = f'[trunks.narrow]\nhost = "{host}"\nmax_channels = 1\nqualify_seconds = 0\n'
+    await configure(office, CONFIG + trunk + '[[outbound]]\npattern = "8X."\ntrunk = "narrow"\n')
+    async with Phone("far2", server=office.site.sip, host=host, port=5060) as far:
+        using = await office.cid.dial("8111")
+        third = await office.answered_by(far, FAR)
+        await using.answered
+        call, desk = await office.talk()
+        assert (await desk.transfer("8222")).progress == (100, 603)
+        await hears(call, ANN)
+        await hears(desk, CALLER)
+        await call.hang_up()
+        await using.hang_up()
+        await third.ended
+    await office.record(outcome="answered", hung_up_by="caller")
+    await configure(office, CONFIG)
 
 
 @pytest.mark.parametrize("target", ["bob", "999"])
@@ -464,6 +600,70 @@ async def test_semi_attended_transfer_to_a_busy_number(office: Office) -> None:
     await office.record(outcome="answered")
 
 
+async def test_semi_attended_transfer_that_nobody_answers(impatient: Office) -> None:
+    """The ringing began with the consultation; when it ends the caller waits in the queue again."""
+    office = impatient
+    call, desk = await office.talk()
+    second = await consult(office, desk, "bob")
+    third = await office.bob.incoming()
+    await third.ring()
+    await second.ringing
+    assert (await desk.transfer_to(second)).ok
+    await third.ended
+    again = await office.answered_by(office.ann, ANN)
+    await hears(call, ANN)
+    await hears(again, CALLER)
+    await call.hang_up()
+    record = await office.record(outcome="answered")
+    assert [s["agent"] for s in segments(record, "talk")] == ["ann", "ann"]
+    assert [s["result"] for s in segments(record, "dial")] == ["no_answer"]
+    assert (await office.voices(record)).keys() == {ANN}
+
+
+REFUSED = ("still in a menu", "refused by the target", "target gone", "the call itself")
+
+
+@pytest.mark.parametrize("how", REFUSED)
+async def test_a_refused_attended_transfer(office: Office, how: str) -> None:
+    """There is nobody to connect to: the phone hears of it, and takes the caller back."""
+    call, desk = await office.talk()
+    second = await a_consultation(office, desk, how)
+    outcome = await desk.transfer_to(desk if how == "the call itself" else second)
+    assert outcome.progress == (100, 603), outcome
+    assert not desk.ended.happened
+    await hears_music(call)
+    await desk.resume()
+    await office.site.agent_is("ann", "talking")
+    await hears(call, ANN)
+    await hears(desk, CALLER)
+    await call.hang_up()
+    if not second.ended.happened:
+        await second.hang_up()
+    record = await office.record(outcome="answered", hung_up_by="caller", transfers=0)
+    assert [s["agent"] for s in segments(record, "talk")] == ["ann"]
+    assert [s["result"] for s in segments(record, "hold")] == ["resumed"]
+    assert (await office.voices(record)).keys() == {ANN}
+
+
+async def a_consultation(office: Office, desk: Call, how: str) -> Call:
+    """Ann's second call, as far as it came."""
+    if how == "still in a menu":
+        second = await consult(office, desk, "604")
+        await second.answered
+        return second
+    second = await consult(office, desk, "bob")
+    if how == "refused by the target":
+        await refuse(office, office.bob, 603)
+        await second.ended
+        return second
+    third = await office.answered_by(office.bob, BOB)
+    await second.answered
+    if how == "target gone":
+        await third.hang_up()
+        await second.ended
+    return second
+
+
 async def test_a_consultation_that_fails_and_the_caller_taken_back(office: Office) -> None:
     """Busy at the other end: Ann's second call ends, the first one goes on."""
     call, desk = await office.talk()
@@ -490,8 +690,8 @@ async def test_a_caller_who_hangs_up_during_the_consultation(office: Office) -> 
     await office.record(outcome="answered")
 
 
-async def test_a_conference_mixed_by_the_phone(office: Office) -> None:
-    """Both calls are taken off hold at once and the phone mixes them."""
+async def confer(office: Office) -> tuple[Call, Call, Call, Call]:
+    """The caller, Ann's two calls, the number: all hear all, by Ann's phone."""
     call, desk = await office.talk()
     second = await consult(office, desk, "0555")
     third = await office.answered_by(office.far, FAR)
@@ -505,10 +705,56 @@ async def test_a_conference_mixed_by_the_phone(office: Office) -> None:
     await hears(third, ANN, CALLER)
     await hears(desk, CALLER)
     await hears(second, FAR)
+    return call, desk, second, third
+
+
+async def test_a_conference_mixed_by_the_phone(office: Office) -> None:
+    """Both calls are taken off hold at once and the phone mixes them; Ann ends the second one."""
+    call, _, second, third = await confer(office)
     await second.hang_up()
     await third.ended
+    await hears(call, ANN)
     await call.hang_up()
     record = await office.record(outcome="answered", transfers=0)
+    assert (await office.voices(record)).keys() == {ANN, FAR}
+
+
+async def test_the_third_party_leaves_a_conference(office: Office) -> None:
+    """The caller and Ann talk on."""
+    call, desk, second, third = await confer(office)
+    await third.hang_up()
+    await second.ended
+    speaks(desk, ANN)
+    await hears(call, ANN, not_hearing=(FAR,))
+    await hears(desk, CALLER)
+    await call.hang_up()
+    record = await office.record(outcome="answered", hung_up_by="caller", transfers=0)
+    assert [s["agent"] for s in segments(record, "talk")] == ["ann"]
+
+
+async def test_the_caller_leaves_a_conference(office: Office) -> None:
+    """Ann and the third party talk on, and she wraps the caller's call up."""
+    call, desk, second, third = await confer(office)
+    await call.hang_up()
+    await desk.ended
+    speaks(second, ANN)
+    await hears(third, ANN, not_hearing=(CALLER,))
+    await third.hang_up()
+    await second.ended
+    record = await office.record(outcome="answered", hung_up_by="caller", transfers=0)
+    assert len(segments(record, "wrap_up")) == 1
+
+
+async def test_the_agent_leaves_a_conference_to_the_two_others(office: Office) -> None:
+    """An attended transfer with nobody on hold; one recording holds all of it."""
+    call, desk, second, third = await confer(office)
+    assert (await desk.transfer_to(second)).ok
+    await hears(call, FAR, not_hearing=(ANN,))
+    await hears(third, CALLER, not_hearing=(ANN,))
+    await third.hang_up()
+    await call.ended
+    record = await office.record(outcome="answered", transfers=1)
+    assert [s.get("agent", "") for s in segments(record, "talk")] == ["ann", ""]
     assert (await office.voices(record)).keys() == {ANN, FAR}
 
 
@@ -531,6 +777,19 @@ async def test_an_operator_transfers(office: Office, target: str) -> None:
     await call.hang_up()
     record = await office.record(outcome="answered", transfers=1)
     assert (await office.voices(record)).keys() == {ANN, voice}
+
+
+async def test_an_operators_transfer_that_nobody_answers(impatient: Office) -> None:
+    """The agent gets the caller back after the configured time."""
+    office = impatient
+    call, desk = await office.talk()
+    (live,) = (await office.site.get("calls"))["calls"]
+    await office.site.post(f"calls/{live['id']}/transfer", target="0555")
+    await rings_out(office, "0555")
+    await hears(call, ANN)
+    await hears(desk, CALLER)
+    await call.hang_up()
+    await talked_again(office, "0555")
 
 
 async def test_an_operators_transfer_that_fails(office: Office) -> None:

@@ -8,9 +8,10 @@ from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.model import Call
 from callcore.call.state import CallState
+from callcore.directory import Queue, Route, Transfers
 from callcore.types import Entry, LegFailure, Outcome
 
-from .desk import Desk
+from .desk import QUEUE, Desk, site
 
 
 def talking() -> tuple[Desk, Call, act.Dial]:
@@ -90,10 +91,14 @@ def test_a_phone_that_hangs_up_well_after_a_failed_transfer_ends_the_call() -> N
 
 
 def test_a_blind_transfer_that_rings_out_comes_back() -> None:
-    """The transfer's own ring time-out."""
+    """After what the site has configured, from the next transfer on."""
     desk, call, ann = talking()
+    transfers = Transfers(ring_seconds=7)
+    desk.feed(ev.DirectoryChanged(directory=site(transfers=transfers)))
     desk.feed(ev.TransferAsked(channel=ann.channel, target="0555"))
-    desk.wait(30)
+    desk.wait(6.9)
+    assert not desk.every(act.AnswerTransfer)
+    desk.wait(0.1)
     assert not desk.only(act.AnswerTransfer).ok
     assert call.state is CallState.TALKING
 
@@ -119,6 +124,27 @@ def test_blind_to_a_queue_releases_the_agent_at_once() -> None:
     assert desk.agent_state("ann") == "wrapping_up"
     assert desk.only(act.Dial).endpoint == "phone:p2"
     assert call.state is CallState.RINGING
+
+
+@pytest.mark.parametrize("overflow", ["", "hotline"])
+def test_blind_to_a_full_queue(overflow: str) -> None:
+    """Without an overflow the caller would be cut off: the transfer is refused, they talk on."""
+    directory = site(
+        queues={
+            "sales": QUEUE,
+            "full": Queue(id="full", max_size=1, overflow=overflow),
+        },
+        routes=(Route(pattern="600", queue="sales"), Route(pattern="603", queue="full")),
+    )
+    desk = Desk(directory)
+    desk.login("ann")
+    call = desk.arrive()
+    ann = desk.only(act.Dial)
+    desk.answer(ann)
+    desk.arrive("603", channel="x2")
+    desk.feed(ev.TransferAsked(channel=ann.channel, target="603"))
+    assert desk.only(act.AnswerTransfer).ok == bool(overflow)
+    assert (call.state is CallState.TALKING) == (not overflow)
 
 
 def test_a_transfer_to_nobody_is_refused_and_the_talk_goes_on() -> None:
@@ -252,6 +278,20 @@ def test_attended_while_the_target_still_rings() -> None:
     desk.answer(number)
     assert desk.only(act.Join).channels == ("x1", number.channel)
     assert call.state is CallState.TALKING
+
+
+def test_a_target_that_rings_on_after_the_transfer_rings_no_longer_than_any() -> None:
+    """Phones ring each other for a minute; a caller waits as long as for other transfers."""
+    desk, call, ann = talking()
+    desk.dial_from("p1", "0555")
+    number = desk.only(act.Dial)
+    desk.now += 5
+    desk.feed(ev.TransferAsked(channel=ann.channel, other="y1"))
+    desk.wait(29.9)
+    assert not [h for h in desk.every(act.Hangup) if h.channel == number.channel]
+    desk.wait(0.1)
+    assert [h for h in desk.every(act.Hangup) if h.channel == number.channel]
+    assert call.queued_since is not None
 
 
 def test_attended_into_a_queue_takes_the_place_there() -> None:
