@@ -16,8 +16,9 @@ demo: setup     ## the main job end to end, on real SIP and audio
 run: setup      ## serve in the foreground
 	@.venv/bin/callcore serve
 
+# The acceptance tests wait for calls most of the time; the order of the files is pyproject.toml's.
 test: setup     ## all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup    ## format, lint, types
 	@$(PY) -m ruff format --check .

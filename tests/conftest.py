@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from tests.addresses import Block, claim_block
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("callcore", deadline=None)
+settings.load_profile("callcore")
 
 MADE = pytest.StashKey[Path]()
 
@@ -29,6 +37,13 @@ def _base_can_be_entered(tmp_path_factory: pytest.TempPathFactory) -> None:
     base = tmp_path_factory.getbasetemp()
     for directory in (base, base.parent):
         directory.chmod(0o755)
+
+
+@pytest.fixture(scope="module")
+def block() -> Iterator[Block]:
+    """Loopback addresses of the module's own."""
+    with claim_block() as claimed:
+        yield claimed
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

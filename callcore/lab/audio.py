@@ -123,7 +123,7 @@ def speak(text: str, cache: Path, voice: str = "", lang: str = "en", speed: int 
 def _synthesise(text: str, voice: str, speed: int) -> Samples:
     program = shutil.which("espeak-ng")
     if program is None:
-        raise ToolError("espeak-ng is not installed")
+        raise ToolError("espeak-ng is not installed: run make setup")
     command = [program, "-v", voice, "-s", str(speed), "--stdout"]
     result = subprocess.run(command, input=text.encode(), capture_output=True, timeout=60)
     data = result.stdout.find(b"data")

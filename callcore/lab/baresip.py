@@ -119,7 +119,7 @@ class Baresip:
         """Start, connect the control socket and wait for the registration."""
         program = shutil.which("baresip")
         if program is None:
-            raise ToolError("baresip is not installed")
+            raise ToolError("baresip is not installed (Debian: baresip-core): run make setup")
         self._write_configuration()
         with (self.directory / "baresip.log").open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(

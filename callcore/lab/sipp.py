@@ -88,7 +88,7 @@ class Sipp:
     async def start(self) -> None:
         program = shutil.which("sipp")
         if program is None:
-            raise ToolError("SIPp is not installed (Debian: sip-tester)")
+            raise ToolError("SIPp is not installed (Debian: sip-tester): run make setup")
         self.directory.mkdir(parents=True, exist_ok=True)
         scenario = self.directory / f"{self._scenario}.xml"
         scenario.write_text(render_scenario(self._scenario, self._values))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from callcore.lab.site import LabSite
-from tests.acceptance.floor import Floor, claim_number
+from tests.acceptance.floor import Floor
 from tests.acceptance.lab_asterisk import LabAsterisk
+from tests.addresses import claim_block
 
 PASTE = Path(__file__).parents[2] / "asterisk-conf" / "existing"
 ARI_PASSWORD, AMI_PASSWORD = "ari-of-the-owner", "ami-of-the-owner"
@@ -140,27 +141,26 @@ async def beside(
     directory: Path, config: str, trees: Mapping[str, str], **options: str
 ) -> AsyncIterator[tuple[Floor, TheirAsterisk]]:
     """Their Asterisk runs; callcore is configured, and started by `floor.site.start()`."""
-    number, claim = claim_number()
     for parent in (directory, directory.parent, directory.parent.parent):
         parent.chmod(0o755)
-    theirs = TheirAsterisk(directory / "theirs", f"127.0.{number}.1")
-    theirs.directory.mkdir()
-    site = ExistingSite(
-        directory / "ours",
-        number,
-        config.replace("{number}", str(number)),
-        trees=dict(trees),
-        theirs=theirs,
-        **options,  # type: ignore[arg-type]
-    )
-    site.write()
-    try:
-        await asyncio.to_thread(theirs.start)
-        yield Floor(site), theirs
-    finally:
-        await site.close()
-        await asyncio.to_thread(theirs.stop)
-        claim.close()
+    with claim_block() as block:
+        theirs = TheirAsterisk(directory / "theirs", block.host(1))
+        theirs.directory.mkdir()
+        site = ExistingSite(
+            directory / "ours",
+            block.number,
+            config.replace("{number}", str(block.number)),
+            trees=dict(trees),
+            theirs=theirs,
+            **options,  # type: ignore[arg-type]
+        )
+        site.write()
+        try:
+            await asyncio.to_thread(theirs.start)
+            yield Floor(site), theirs
+        finally:
+            await site.close()
+            await asyncio.to_thread(theirs.stop)
 
 
 def listens(host: str, port: int) -> bool:

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import os
-import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +19,9 @@ from callcore.lab.errors import LabError, LabTimeout
 from callcore.lab.g711 import Samples
 from callcore.lab.phone import Phone
 from callcore.lab.site import PATIENCE, LabSite
+from tests.addresses import claim_block
 
 _callers = itertools.count(7000001)
-
-
-def claim_number() -> tuple[int, socket.socket]:
-    """A site number no other run on this machine uses while the socket is open."""
-    for offset in range(120):
-        number = 120 + (os.getpid() + offset) % 120
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            claim.bind(f"\0callcore-lab-site-{number}")
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.bind((f"127.0.{number}.1", 5060))
-        except OSError:
-            claim.close()
-            continue
-        return number, claim
-    raise LabError("no free lab address")
 
 
 class Floor:
@@ -177,29 +161,22 @@ async def open_floor(
 
     `options` are those of `LabSite`.
     """
-    number, claim = claim_number()
     # pytest's directories are closed to others; Asterisk runs as a user of its own.
     for parent in (directory, directory.parent, directory.parent.parent):
         parent.chmod(0o755)
-    here = directory / f"site{number}"
+    here = directory / "site"
     for name, samples in (sounds or {}).items():
         path = here / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         audio.write(path, samples)
-    site = LabSite(
-        here,
-        number,
-        config.replace("{number}", str(number)),
-        trees={name: text.replace("{number}", str(number)) for name, text in (trees or {}).items()},
-        **options,
-    )
-    try:
-        async with site:
+    with claim_block() as block:
+        number = str(block.number)
+        numbered = {name: text.replace("{number}", number) for name, text in (trees or {}).items()}
+        config = config.replace("{number}", number)
+        async with LabSite(here, block.number, config, trees=numbered, **options) as site:
             floor = Floor(site)
             await floor.open_phones(*phones)
             yield floor
-    finally:
-        claim.close()
 
 
 def phone_config(*names: str, **more: str) -> str:
@@ -227,12 +204,17 @@ async def talk(floor: Floor, number: str, phone: str) -> tuple[Call, Call]:
     return caller, desk
 
 
+async def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for what nothing reports, such as sound."""
+    async with asyncio.timeout(seconds * PATIENCE):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def hears(call: Call, hz: float, seconds: float = 8.0) -> None:
     """Wait until a tone is in the last quarter of a second of what this side received."""
     try:
-        async with asyncio.timeout(seconds * PATIENCE):
-            while audio.tone_level(call.heard().samples[-2000:], hz) < 1500:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)  # sound must flow
+        await until(lambda: audio.tone_level(call.heard().samples[-2000:], hz) > 1500, seconds)
     except TimeoutError:
         raise LabTimeout(f"{hz:g} Hz not heard within {seconds} s", call.transcript()) from None
 
@@ -240,9 +222,7 @@ async def hears(call: Call, hz: float, seconds: float = 8.0) -> None:
 async def hears_speech(call: Call, seconds: float = 8.0, above: float = 300.0) -> None:
     """Wait until something loud is in the last third of a second of what this side received."""
     try:
-        async with asyncio.timeout(seconds * PATIENCE):
-            while audio.level(call.heard().samples[-2700:]) < above:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)  # sound must flow
+        await until(lambda: audio.level(call.heard().samples[-2700:]) >= above, seconds)
     except TimeoutError:
         raise LabTimeout(f"nothing heard within {seconds} s", call.transcript()) from None
 

@@ -13,8 +13,9 @@ import pytest
 
 from callcore.telephony.layout import find_program
 from callcore.telephony.managed import without_console_notice
+from tests.addresses import Block
 
-HOST, PORT, TLS_PORT = "127.0.0.20", 5260, 5261
+PORT, TLS_PORT = 5060, 5061
 PHONES = ("601", "602", "603")
 PASSWORD = "lab-secret"
 
@@ -127,11 +128,13 @@ method=tlsv1_2
 class LabAsterisk:
     """Starts in a directory of its own; ``command`` is one CLI command."""
 
-    def __init__(self, directory: Path, host: str = HOST) -> None:
+    def __init__(self, directory: Path, host: str) -> None:
         self.directory = directory
         self.host = host
-        self.address = (host, PORT)
-        self.tls_address = (host, TLS_PORT)
+        self.block = Block.around(host)
+        self.phone_host, self.caller_host = self.block.host(2), self.block.host(3)
+        self.address = (self.host, PORT)
+        self.tls_address = (self.host, TLS_PORT)
         self._program = find_program()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -234,9 +237,9 @@ class LabAsterisk:
 
 
 @pytest.fixture(scope="module")
-def lab_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabAsterisk]:
+def lab_asterisk(tmp_path_factory: pytest.TempPathFactory, block: Block) -> Iterator[LabAsterisk]:
     """One Asterisk for the tests of a module."""
-    asterisk = LabAsterisk(tmp_path_factory.mktemp("lab-asterisk"))
+    asterisk = LabAsterisk(tmp_path_factory.mktemp("lab-asterisk"), block.host(1))
     asterisk.start()
     yield asterisk
     asterisk.stop()

@@ -16,8 +16,9 @@ from callcore.lab import audio
 from callcore.lab.site import LabSite
 from callcore.telephony import managed
 from callcore.telephony.layout import AsteriskPaths
+from tests.addresses import Block
 
-from .floor import Floor, claim_number, hears, open_floor, phone_config, rung, talk
+from .floor import Floor, hears, open_floor, phone_config, rung, talk
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="module")]
 
@@ -165,12 +166,11 @@ async def test_a_link_that_is_silently_dead(floor: Floor) -> None:
     assert (record["outcome"], record["estimated"]) == ("answered", False)
 
 
-async def test_asterisk_away_at_the_start(tmp_path: Path) -> None:
+async def test_asterisk_away_at_the_start(tmp_path: Path, block: Block) -> None:
     """An existing Asterisk that is not there: callcore waits, says so, and is up when it comes."""
     for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         parent.chmod(0o755)
-    number, claim = claim_number()
-    site = LabSite(tmp_path / "site", number, SITE)
+    site = LabSite(tmp_path / "site", block.number, SITE)
     site.write()
     try:
         await site.start()
@@ -201,7 +201,6 @@ async def test_asterisk_away_at_the_start(tmp_path: Path) -> None:
         await asyncio.gather(starting, return_exceptions=True)
     finally:
         await site.__aexit__()
-        claim.close()
 
 
 def _existing(site: LabSite) -> str:

@@ -24,13 +24,13 @@ from callcore.lab.phone import Phone
 from callcore.telephony import managed
 from callcore.telephony.managed import AsteriskPaths, ManagedSettings, SipSettings
 from callcore.telephony.render import write_private
+from tests.addresses import Block
 
 pytestmark = pytest.mark.acceptance
 
-HOST = "127.0.0.63"
-CALLER = "127.0.0.64"
+SIP_PORT, CALLER_PORT = 5060, 5064
 #: Trunk known by the caller's address, as provisioning would render it.
-TRUNK = f"""
+TRUNK = """
 [trunk-probe]
 type = endpoint
 context = callcore-trunk
@@ -40,15 +40,25 @@ allow = ulaw
 [trunk-probe]
 type = identify
 endpoint = trunk-probe
-match = {CALLER}
+match = {caller}
 """
 FALLBACK = "[callcore-fallback]\nstrategy = rrmemory\njoinempty = yes\n"
 
 
-def make_settings(**changes) -> ManagedSettings:
-    sip = SipSettings(bind=HOST, udp_port=25160, tcp_port=25160, rtp_start=31200, rtp_end=31300)
-    values = {"sip": sip, "control_address": HOST, "ari_port": 28188, "ami_port": 25138}
-    return ManagedSettings(**(values | changes))
+def settings_at(host: str, **changes) -> ManagedSettings:
+    sip = SipSettings(bind=host, rtp_start=31200, rtp_end=31300)
+    return ManagedSettings(**({"sip": sip, "control_address": host} | changes))
+
+
+@pytest.fixture
+def settings(block: Block) -> ManagedSettings:
+    return settings_at(block.host(1))
+
+
+@pytest.fixture
+def caller(block: Block) -> str:
+    """The address of the trunk's other end."""
+    return block.host(2)
 
 
 @pytest.fixture
@@ -57,8 +67,8 @@ def paths(tmp_path: Path) -> AsteriskPaths:
 
 
 @pytest.fixture
-async def asterisk(paths):
-    running = await managed.start(paths, make_settings(fallback_after_seconds=2))
+async def asterisk(paths, block):
+    running = await managed.start(paths, settings_at(block.host(1), fallback_after_seconds=2))
     yield running
     await managed.stop(paths)
 
@@ -126,9 +136,9 @@ async def until(condition, seconds: float = 10.0):
             await asyncio.sleep(0.05)
 
 
-async def test_start_answers_and_stop_ends(paths):
+async def test_start_answers_and_stop_ends(paths, settings):
     """Asterisk starts detached, ARI and AMI answer, all is private, and stop leaves nothing."""
-    asterisk = await managed.start(paths, make_settings())
+    asterisk = await managed.start(paths, settings)
     try:
         assert asterisk.adopted is False
         assert os.getsid(asterisk.pid) == asterisk.pid
@@ -159,15 +169,15 @@ async def test_nothing_in_the_log(asterisk):
 
 async def test_second_start_adopts(asterisk):
     """A start beside a running one takes it over, with the same pid and passwords."""
-    again = await managed.start(asterisk.paths, make_settings(fallback_after_seconds=2))
+    again = await managed.start(asterisk.paths, asterisk.settings)
     assert (again.pid, again.adopted) == (asterisk.pid, True)
     assert again.ari_password == asterisk.ari_password
 
 
-async def test_two_starts_at_once_make_one(paths):
+async def test_two_starts_at_once_make_one(paths, settings):
     """Of two starts at the same moment one starts, the other adopts."""
     try:
-        both = await asyncio.gather(*(managed.start(paths, make_settings()) for _ in range(2)))
+        both = await asyncio.gather(*(managed.start(paths, settings) for _ in range(2)))
         assert both[0].pid == both[1].pid
         assert sorted(one.adopted for one in both) == [False, True]
     finally:
@@ -177,18 +187,17 @@ async def test_two_starts_at_once_make_one(paths):
 async def test_starts_after_a_kill(asterisk):
     """After kill -9 the left-over pid file and socket are no obstacle."""
     os.kill(asterisk.pid, signal.SIGKILL)
-    again = await managed.start(asterisk.paths, make_settings(fallback_after_seconds=2))
+    again = await managed.start(asterisk.paths, asterisk.settings)
     assert again.pid != asterisk.pid
     assert (await managed.status(asterisk.paths)).responding
 
 
-async def test_outlives_its_starter(paths, tmp_path):
+async def test_outlives_its_starter(paths, block, tmp_path):
     """Asterisk goes on when the process that started it is gone."""
     config = tmp_path / "callcore.toml"
     config.write_text(
-        f'[paths]\nvar = "{paths.var}"\n[asterisk]\nmanaged_address = "{HOST}"\n'
-        'managed_ari_port = 28188\nmanaged_ami_port = 25138\n[sip]\n'
-        f'bind = "{HOST}"\nudp_port = 25160\ntcp_port = 25160\n'
+        f'[paths]\nvar = "{paths.var}"\n[asterisk]\nmanaged_address = "{block.host(1)}"\n'
+        f'[sip]\nbind = "{block.host(1)}"\n'
     )  # fmt: skip
 
     def callcore(command: str) -> subprocess.CompletedProcess[str]:
@@ -208,21 +217,22 @@ async def test_outlives_its_starter(paths, tmp_path):
     assert (await asyncio.to_thread(callcore, "status")).returncode == 3
 
 
-async def test_occupied_port_is_one_line(paths):
+async def test_occupied_port_is_one_line(paths, settings):
     """A taken SIP port ends the start with its number and the setting, and no Asterisk is left."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind((HOST, 25160))
-        with pytest.raises(SetupError, match=rf"port 25160/udp on {HOST}.*sip\.udp_port"):
-            await managed.start(paths, make_settings())
+        host = settings.sip.bind
+        taken.bind((host, SIP_PORT))
+        with pytest.raises(SetupError, match=rf"port {SIP_PORT}/udp on {host}.*sip\.udp_port"):
+            await managed.start(paths, settings)
     assert (await managed.status(paths)).running is False
 
 
-async def test_failed_start_says_so(paths, monkeypatch):
+async def test_failed_start_says_so(paths, settings, monkeypatch):
     """When Asterisk ends instead of starting, the error says so at once."""
     program = msgspec.structs.replace(managed.find_program(), binary=Path("/bin/false"), loader="")
     monkeypatch.setattr(managed, "find_program", lambda: program)
     with pytest.raises(SetupError, match="Asterisk ended while starting"):
-        await managed.start(paths, make_settings())
+        await managed.start(paths, settings)
 
 
 async def test_caller_reaches_the_application(asterisk):
@@ -283,17 +293,18 @@ async def test_caller_comes_back_from_the_fallback(asterisk):
     ["${SHELL(touch @)}", '\\"quoted\\"', "a,b)&System(touch @)", "x" * 3000, "${CHANNEL(name)}"],
     ids=["shell", "quotes", "application", "long", "channel"],
 )
-async def test_bogus_caller_id_is_data(asterisk, name):
+async def test_bogus_caller_id_is_data(asterisk, caller, name):
     """Whatever stands in the From header arrives as text, and runs nothing."""
     mark = asterisk.paths.base / "mark"  # Asterisk's working directory
     name = name.replace("@", mark.name)
-    write_private(asterisk.paths.etc / "pjsip_callcore.conf", TRUNK)
+    write_private(asterisk.paths.etc / "pjsip_callcore.conf", TRUNK.format(caller=caller))
     await asterisk.run_command("module reload res_pjsip.so")
     await asterisk.run_command("module reload res_pjsip_endpoint_identifier_ip.so")
     async with ari(asterisk) as session, application(session, asterisk) as wait_for:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as phone:
-            phone.bind((CALLER, 25164))
-            phone.sendto(invite(name), (HOST, 25160))
+            server = (asterisk.settings.sip.bind, SIP_PORT)
+            phone.bind((caller, CALLER_PORT))
+            phone.sendto(invite(name, caller, server[0]), server)
             event = await wait_for("StasisStart", entered="trunk")
             # Asterisk keeps the first 80 bytes or so.
             told = event["channel"]["caller"]["name"]
@@ -304,28 +315,28 @@ async def test_bogus_caller_id_is_data(asterisk, name):
     assert not mark.exists()
 
 
-def invite(name: str) -> bytes:
+def invite(name: str, caller: str, server: str) -> bytes:
     body = (
-        f"v=0\r\no=- 1 1 IN IP4 {CALLER}\r\ns=-\r\nc=IN IP4 {CALLER}\r\nt=0 0\r\n"
+        f"v=0\r\no=- 1 1 IN IP4 {caller}\r\ns=-\r\nc=IN IP4 {caller}\r\nt=0 0\r\n"
         "m=audio 31900 RTP/AVP 0\r\n"
     )
     head = (
-        f"INVITE sip:5551@{HOST}:25160 SIP/2.0\r\n"
-        f"Via: SIP/2.0/UDP {CALLER}:25164;branch=z9hG4bK{abs(hash(name))}\r\n"
-        f'From: "{name}" <sip:100@{CALLER}>;tag=1\r\nTo: <sip:5551@{HOST}>\r\n'
-        f"Call-ID: {abs(hash(name))}@{CALLER}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
-        f"Contact: <sip:100@{CALLER}:25164>\r\nContent-Type: application/sdp\r\n"
+        f"INVITE sip:5551@{server}:{SIP_PORT} SIP/2.0\r\n"
+        f"Via: SIP/2.0/UDP {caller}:{CALLER_PORT};branch=z9hG4bK{abs(hash(name))}\r\n"
+        f'From: "{name}" <sip:100@{caller}>;tag=1\r\nTo: <sip:5551@{server}>\r\n'
+        f"Call-ID: {abs(hash(name))}@{caller}\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
+        f"Contact: <sip:100@{caller}:{CALLER_PORT}>\r\nContent-Type: application/sdp\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return (head + body).encode()
 
 
-async def test_held_caller_hears_music_without_gaps(asterisk):
+async def test_held_caller_hears_music_without_gaps(asterisk, caller):
     """While callcore is away the caller hears music all the time, over every retry."""
-    write_private(asterisk.paths.etc / "pjsip_callcore.conf", TRUNK)
+    write_private(asterisk.paths.etc / "pjsip_callcore.conf", TRUNK.format(caller=caller))
     await asterisk.run_command("module reload res_pjsip.so")
     await asterisk.run_command("module reload res_pjsip_endpoint_identifier_ip.so")
-    async with Phone("100", server=(HOST, 25160), host=CALLER) as phone:
+    async with Phone("100", server=(asterisk.settings.sip.bind, SIP_PORT), host=caller) as phone:
         call = await phone.dial("5551")
         await call.answered
         await until(heard_seconds(call, 4.0))
@@ -345,13 +356,14 @@ def heard_seconds(call, seconds: float):
     return enough
 
 
-async def test_tls_with_a_certificate_of_its_own(paths):
+async def test_tls_with_a_certificate_of_its_own(paths, block):
     """With a TLS port and no certificate, a phone that trusts the made one connects."""
-    sip = SipSettings(bind=HOST, udp_port=0, tcp_port=0, tls_port=25161)
-    await managed.start(paths, make_settings(sip=sip))
+    host, port = block.host(1), 5061
+    sip = SipSettings(bind=host, udp_port=0, tcp_port=0, tls_port=port)
+    await managed.start(paths, settings_at(host, sip=sip))
     try:
         trust = ssl.create_default_context(cafile=str(paths.keys / "callcore.crt"))
-        _, writer = await asyncio.open_connection(HOST, 25161, ssl=trust)
+        _, writer = await asyncio.open_connection(host, port, ssl=trust)
         assert writer.get_extra_info("ssl_object").version() in ("TLSv1.2", "TLSv1.3")
         # Not closed politely: Asterisk answers a close_notify with its session tickets.
         writer.transport.abort()
@@ -359,11 +371,10 @@ async def test_tls_with_a_certificate_of_its_own(paths):
         await managed.stop(paths)
 
 
-async def test_two_instances_beside_each_other(asterisk, tmp_path):
+async def test_two_instances_beside_each_other(asterisk, block, tmp_path):
     """Another directory and address make another Asterisk; stopping it leaves the first alone."""
-    sip = SipSettings(bind="127.0.0.65", udp_port=25160, tcp_port=25160)
     other = AsteriskPaths.under(tmp_path / "other")
-    second = await managed.start(other, make_settings(sip=sip, control_address="127.0.0.65"))
+    second = await managed.start(other, settings_at(block.host(3)))
     assert second.pid != asterisk.pid
     assert second.ari_password != asterisk.ari_password
     assert await managed.stop(other) is True

@@ -1,18 +1,13 @@
 """The benchmark runs, loses nothing and says what it promises to say."""
 
-import os
-import shutil
-
 import msgspec
 import pytest
 
 from callcore.bench.calls import Scale, measure
 from callcore.bench.figures import summarise
+from tests.addresses import Block
 
-pytestmark = [
-    pytest.mark.acceptance,
-    pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed"),
-]
+pytestmark = [pytest.mark.acceptance, pytest.mark.usefixtures("may_capture")]
 
 TINY = Scale(
     phones=6,
@@ -28,10 +23,10 @@ TINY = Scale(
 )
 
 
-async def test_a_tiny_run_measures_everything():
+async def test_a_tiny_run_measures_everything(block: Block):
     """Both systems under every load; every figure of the JSON object is there."""
     said: list[str] = []
-    runs = await measure(TINY, 190 + os.getpid() % 50, said.append)
+    runs = await measure(TINY, block.number, said.append)
     made = msgspec.to_builtins(summarise(runs))
     assert (made["calls"], made["lost"], made["double_offers"]) == (20, 0, 0), (runs, said)
     for name in ("join_to_ring_ms", "idle_gap_ms"):

@@ -13,15 +13,13 @@ from callcore.telephony.survey import survey
 
 pytestmark = pytest.mark.acceptance
 
-HOST = "127.0.0.79"
-PORTS = {"ari_port": 28179, "ami_port": 25179}
-
 
 @pytest.fixture
-async def asterisk(tmp_path):
-    sip = SipSettings(bind=HOST, udp_port=25179, tcp_port=25179, rtp_start=32200, rtp_end=32300)
+async def asterisk(tmp_path, block):
+    host = block.host(1)
+    sip = SipSettings(bind=host, rtp_start=32200, rtp_end=32300)
     paths = AsteriskPaths.under(tmp_path / "theirs")
-    running = await managed.start(paths, ManagedSettings(sip=sip, control_address=HOST, **PORTS))
+    running = await managed.start(paths, ManagedSettings(sip=sip, control_address=host))
     yield running
     await running.stop()
 
@@ -39,10 +37,10 @@ def settings_of(tmp_path, asterisk):
             folder.chmod(0o755)
         keys = {
             "mode": "existing",
-            "ari_url": f"http://{HOST}:{PORTS['ari_port']}",
+            "ari_url": asterisk.ari_url.removesuffix("/ari"),
             "ari_password": asterisk.ari_password,
-            "ami_host": HOST,
-            "ami_port": PORTS["ami_port"],
+            "ami_host": asterisk.ami_host,
+            "ami_port": asterisk.ami_port,
             "ami_password": asterisk.ami_password,
         } | changes
         lines = [f'{k} = "{v}"' if isinstance(v, str) else f"{k} = {v}" for k, v in keys.items()]
@@ -85,13 +83,13 @@ async def test_each_lack_is_named(asterisk, settings_of):
         ("canary", "Asterisk does not find prompts in /nowhere"),
         ("canary", f"nothing recorded to /nowhere appears in {raw_directory(elsewhere)}"),
     ]
-    base = f"http://{HOST}:{PORTS['ari_port']}/ari"
+    base, host = asterisk.ari_url, asterisk.ami_host
     assert wrong(await survey(settings_of(ari_password="wrong-one", ami_password="wrong-one"))) == [
         ("ari", f"{base} refuses user 'callcore'"),
-        ("ami", f"AMI at {HOST}:{PORTS['ami_port']}: user or password refused"),
+        ("ami", f"AMI at {host}:{asterisk.ami_port}: user or password refused"),
     ]
-    assert wrong(await survey(settings_of(ari_url=f"http://{HOST}:9"))) == [
-        ("ari", f"http://{HOST}:9/ari: connection refused"),
+    assert wrong(await survey(settings_of(ari_url=f"http://{host}:9"))) == [
+        ("ari", f"http://{host}:9/ari: connection refused"),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from callcore.lab.site import PATIENCE, LabSite
-from tests.acceptance.floor import claim_number
+from tests.addresses import claim_block
 
 pytestmark = pytest.mark.acceptance
 
@@ -21,14 +21,13 @@ pytestmark = pytest.mark.acceptance
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[LabSite]:
     """Written, not started."""
-    number, claim = claim_number()
     for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         parent.chmod(0o755)
-    site = LabSite(tmp_path / "site", number)
-    site.write()
-    yield site
-    await site.stop_asterisk()
-    claim.close()
+    with claim_block() as block:
+        site = LabSite(tmp_path / "site", block.number)
+        site.write()
+        yield site
+        await site.stop_asterisk()
 
 
 async def serve(site: LabSite, **environment: str) -> tuple[int, str]:

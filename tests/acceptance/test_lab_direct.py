@@ -10,25 +10,27 @@ from callcore.lab import audio
 from callcore.lab.errors import CallFailed, LabError, LabTimeout
 from callcore.lab.phone import Phone
 from callcore.lab.transactions import SipTimers
+from tests.addresses import Block
 
 FAST = SipTimers(t1=0.05, t2=0.2, give_up=1.0)
 
 
 @contextlib.asynccontextmanager
-async def pair(transport: str = "UDP") -> AsyncIterator[tuple[Phone, Phone]]:
+async def pair(block: Block, transport: str = "UDP") -> AsyncIterator[tuple[Phone, Phone]]:
     """Ann calls, Bob is called."""
-    async with Phone(
-        "bob", server=("127.0.0.28", 9), host="127.0.0.28", transport=transport, timers=FAST
-    ) as bob:
-        options = {"host": "127.0.0.29", "transport": transport, "timers": FAST}
-        async with Phone("ann", server=bob.local, **options) as ann:
-            yield ann, bob
+    options = {"transport": transport, "timers": FAST}
+    here, there = block.host(2), block.host(3)
+    async with (
+        Phone("bob", server=(here, 9), host=here, **options) as bob,
+        Phone("ann", server=bob.local, host=there, **options) as ann,
+    ):
+        yield ann, bob
 
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
-async def test_call_hold_and_hang_up(transport):
+async def test_call_hold_and_hang_up(block, transport):
     """The plain life of a call, on both transports."""
-    async with pair(transport) as (ann, bob):
+    async with pair(block, transport) as (ann, bob):
         call = await ann.dial("bob", display='A "B" \\ C')
         incoming = await bob.incoming()
         assert incoming.caller.display == 'A "B" \\ C'
@@ -47,9 +49,9 @@ async def test_call_hold_and_hang_up(transport):
         assert audio.tone_level(incoming.heard().samples[-1600:], 500) > 4000
 
 
-async def test_cancel_waits_for_a_provisional_answer():
+async def test_cancel_waits_for_a_provisional_answer(block):
     """Hanging up before any answer: the CANCEL follows the 100."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
         bob.lose_received("INVITE")
         call = await ann.dial("bob")
         ending = await call.hang_up()
@@ -59,9 +61,9 @@ async def test_cancel_waits_for_a_provisional_answer():
         assert (await (await bob.incoming()).ended).by == "remote"
 
 
-async def test_answer_that_crosses_the_cancel_is_hung_up():
+async def test_answer_that_crosses_the_cancel_is_hung_up(block):
     """A 200 on its way while we cancel is acknowledged and ended with BYE on both sides."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
         call = await ann.dial("bob")
         incoming = await bob.incoming()
         await incoming.ring()
@@ -75,9 +77,9 @@ async def test_answer_that_crosses_the_cancel_is_hung_up():
         assert incoming.requests("BYE", sent=False)
 
 
-async def test_lost_messages_are_repeated():
+async def test_lost_messages_are_repeated(block):
     """INVITE, ringing, answer and BYE each survive the loss of one packet."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
         ann.lose_sent("INVITE", 2)
         ann.lose_received("200")
         call = await ann.dial("bob")
@@ -91,9 +93,9 @@ async def test_lost_messages_are_repeated():
         assert len(incoming.requests("INVITE")) == 1
 
 
-async def test_glare_of_two_holds_ends_well():
+async def test_glare_of_two_holds_ends_well(block):
     """Both sides change the session at once and both succeed."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
         call = await ann.dial("bob")
         incoming = await bob.incoming()
         await incoming.answer()
@@ -103,9 +105,9 @@ async def test_glare_of_two_holds_ends_well():
         assert any(e.message.status == 491 for e in call.log)
 
 
-async def test_no_common_codec_is_refused():
+async def test_no_common_codec_is_refused(block):
     """A re-offer or answer without common codec fails clearly."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
         ann.codecs = ("PCMA",)
         bob.codecs = ("PCMU",)
         await ann.dial("bob")
@@ -115,9 +117,9 @@ async def test_no_common_codec_is_refused():
         await incoming.reject(488)
 
 
-async def test_nobody_there_is_a_fault_not_a_hang():
+async def test_nobody_there_is_a_fault_not_a_hang(block):
     """An INVITE nobody answers ends as 408 after the timer; waiting for it raises."""
-    async with Phone("ann", server=("127.0.0.29", 9), host="127.0.0.29", timers=FAST) as ann:
+    async with Phone("ann", server=(block.host(3), 9), host=block.host(3), timers=FAST) as ann:
         call = await ann.dial("bob")
         with pytest.raises(CallFailed) as failed:
             await call.answered
@@ -127,9 +129,9 @@ async def test_nobody_there_is_a_fault_not_a_hang():
             await ann.incoming(0.05)
 
 
-async def test_served_calls_are_handled_side_by_side():
+async def test_served_calls_are_handled_side_by_side(block):
     """``serve`` gives each call to the handler in a task of its own."""
-    async with pair() as (ann, bob):
+    async with pair(block) as (ann, bob):
 
         async def answer(call):
             await call.answer()

@@ -1,7 +1,5 @@
 """SIPp phones and callers do on real Asterisk what benchmarks rely on."""
 
-import shutil
-
 import pytest
 
 from callcore.lab import audio, sipp
@@ -9,28 +7,32 @@ from callcore.lab.phone import Phone
 from tests.acceptance.lab_asterisk import PASSWORD, lab_asterisk
 
 __all__ = ["lab_asterisk"]
-pytestmark = [
-    pytest.mark.acceptance,
-    pytest.mark.skipif(shutil.which("sipp") is None, reason="SIPp is not installed"),
-]
-
-PHONES = ("127.0.0.24", 5600)
-CALLERS = ("127.0.0.25", 5700)
+pytestmark = pytest.mark.acceptance
 
 
-async def test_registered_phones_answer_callers(lab_asterisk, tmp_path):
+@pytest.fixture
+def phones_at(lab_asterisk):
+    return lab_asterisk.phone_host, 5600
+
+
+@pytest.fixture
+def callers_at(lab_asterisk):
+    return lab_asterisk.caller_host, 5700
+
+
+async def test_registered_phones_answer_callers(lab_asterisk, phones_at, callers_at, tmp_path):
     """Two phones register, ten callers at 20 a second reach them, every call as written."""
     server = lab_asterisk.address
     pairs = [("601", PASSWORD), ("602", PASSWORD)]
-    done = await sipp.register_phones(pairs, tmp_path / "r", local=PHONES, remote=server)
+    done = await sipp.register_phones(pairs, tmp_path / "r", local=phones_at, remote=server)
     assert done.ok, done
     assert done.successful == 2
     phones = sipp.answering_phones(
-        tmp_path / "p", local=PHONES, remote=server, answer_ms=100, talk_ms=300
+        tmp_path / "p", local=phones_at, remote=server, answer_ms=100, talk_ms=300
     )
     async with phones:
         calling = sipp.callers(
-            tmp_path / "c", "602", local=CALLERS, remote=server, calls=10, rate=20
+            tmp_path / "c", "602", local=callers_at, remote=server, calls=10, rate=20
         )
         async with calling:
             result = await calling.wait(15)
@@ -40,12 +42,18 @@ async def test_registered_phones_answer_callers(lab_asterisk, tmp_path):
     assert answered.failed == 0, answered
 
 
-async def test_callers_hang_up_and_failures_count(lab_asterisk, tmp_path):
+async def test_callers_hang_up_and_failures_count(lab_asterisk, callers_at, tmp_path):
     """A caller hangs up by itself; an unknown number fails with exit status 1."""
     server = lab_asterisk.address
     for number, status in (("600", 0), ("99999", 1)):
         calling = sipp.callers(
-            tmp_path / number, number, local=CALLERS, remote=server, calls=2, rate=10, talk_ms=200
+            tmp_path / number,
+            number,
+            local=callers_at,
+            remote=server,
+            calls=2,
+            rate=10,
+            talk_ms=200,
         )
         async with calling:
             result = await calling.wait(15)
@@ -54,15 +62,21 @@ async def test_callers_hang_up_and_failures_count(lab_asterisk, tmp_path):
         assert result.successful + result.failed == 2
 
 
-async def test_speech(lab_asterisk, tmp_path):
+async def test_speech(lab_asterisk, callers_at, tmp_path):
     """SIPp's speech is heard at a phone."""
     speech = audio.speak("I am calling about my broken washing machine.", tmp_path)
     raw = sipp.write_ulaw(tmp_path / "speech.ulaw", speech)
     server = lab_asterisk.address
-    async with Phone("603", PASSWORD, server=server, host="127.0.0.21") as phone:
+    async with Phone("603", PASSWORD, server=server, host=lab_asterisk.block.host(4)) as phone:
         await phone.register()
         calling = sipp.callers(
-            tmp_path / "c", "603", local=CALLERS, remote=server, calls=1, talk_ms=8000, speech=raw
+            tmp_path / "c",
+            "603",
+            local=callers_at,
+            remote=server,
+            calls=1,
+            talk_ms=8000,
+            speech=raw,
         )
         async with calling:
             call = await phone.incoming()
@@ -74,13 +88,13 @@ async def test_speech(lab_asterisk, tmp_path):
 
 
 @pytest.mark.parametrize(("how", "keys"), [("rfc4733", "8642"), ("info", "9753")])
-async def test_keys_are_read(lab_asterisk, tmp_path, how, keys):
+async def test_keys_are_read(lab_asterisk, callers_at, tmp_path, how, keys):
     """Keys arrive by RFC 4733, and by INFO also beside speech."""
     speech = sipp.write_ulaw(tmp_path / "t.ulaw", audio.tone(300, 2)) if how == "info" else None
     calling = sipp.callers(
         tmp_path / "k",
         "620",
-        local=CALLERS,
+        local=callers_at,
         remote=lab_asterisk.address,
         calls=1,
         talk_ms=1000,
@@ -95,13 +109,13 @@ async def test_keys_are_read(lab_asterisk, tmp_path, how, keys):
     assert f"Digits: {keys}" in log
 
 
-async def test_cancelled_calls_are_no_failures(lab_asterisk, tmp_path):
+async def test_cancelled_calls_are_no_failures(lab_asterisk, phones_at, tmp_path):
     """A phone of SIPp that is cancelled while ringing answers 487 and goes on."""
     server = lab_asterisk.address
     pairs = [("601", PASSWORD)]
-    await sipp.register_phones(pairs, tmp_path / "r", local=PHONES, remote=server)
-    phones = sipp.answering_phones(tmp_path / "p", local=PHONES, remote=server, answer_ms=5000)
-    async with phones, Phone("777", server=server, host="127.0.0.22") as ann:
+    await sipp.register_phones(pairs, tmp_path / "r", local=phones_at, remote=server)
+    phones = sipp.answering_phones(tmp_path / "p", local=phones_at, remote=server, answer_ms=5000)
+    async with phones, Phone("777", server=server, host=lab_asterisk.block.host(4)) as ann:
         call = await ann.dial("601")
         await call.ringing
         assert (await call.hang_up()).status == 487

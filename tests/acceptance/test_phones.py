@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -127,7 +126,6 @@ async def soft_phone(
         yield phone
 
 
-@pytest.mark.skipif(shutil.which("baresip") is None, reason="baresip is not installed")
 @pytest.mark.parametrize(
     ("user", "codec", "transport", "spoken"),
     [

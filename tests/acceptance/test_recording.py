@@ -29,12 +29,13 @@ from callcore.telephony.ari import AriSettings
 from callcore.telephony.asterisk import AsteriskBackend
 from callcore.telephony.managed import AsteriskPaths, ManagedAsterisk, ManagedSettings
 from callcore.telephony.provision import FileProvisioner
+from tests.addresses import Block
 
 pytestmark = pytest.mark.acceptance
 
-HOST = "127.0.0.40"
-HOSTS = {"customer": "127.0.0.41", "ann": "127.0.0.42", "bob": "127.0.0.43"}
-PORT = 25062
+#: The last part of their addresses.
+PLACES = {"customer": 2, "ann": 3, "bob": 4}
+PORT = 5062
 #: The requirement: at any point within so much of the clock.
 ALIGNED = 0.040
 TONES = {"customer": 440.0, "ann": 1000.0, "bob": 1500.0}
@@ -46,12 +47,12 @@ class NoMedia:
 
 
 @pytest.fixture(scope="module")
-def asterisk() -> Iterator[ManagedAsterisk]:
+def asterisk(block: Block) -> Iterator[ManagedAsterisk]:
     """One Asterisk for the module, outside of any event loop."""
     # Asterisk's control socket needs a short path, and its user must be able to enter.
     base = Path(f"/tmp/callcore-rec-{os.getpid()}")
-    sip = SipSettings(bind=HOST, udp_port=5060, tcp_port=0, rtp_start=41000, rtp_end=41400)
-    settings = ManagedSettings(sip=sip, control_address=HOST, ari_port=18140, ami_port=15140)
+    sip = SipSettings(bind=block.host(1), tcp_port=0, rtp_start=41000, rtp_end=41400)
+    settings = ManagedSettings(sip=sip, control_address=block.host(1))
     paths = AsteriskPaths.under(base)
     running = asyncio.run(managed.start(paths, settings))
     yield running
@@ -111,7 +112,7 @@ class Site:
 
 
 @pytest.fixture
-async def site(asterisk: ManagedAsterisk, tmp_path: Path) -> AsyncIterator[Site]:
+async def site(asterisk: ManagedAsterisk, block: Block, tmp_path: Path) -> AsyncIterator[Site]:
     ami = Ami(
         AmiSettings(
             host=asterisk.ami_host, port=asterisk.ami_port,
@@ -139,11 +140,13 @@ async def site(asterisk: ManagedAsterisk, tmp_path: Path) -> AsyncIterator[Site]
     following = asyncio.create_task(site.follow())
     await site.up()
     await ami.connect()
-    hosts = {who: f"{host}:{PORT}" for who, host in HOSTS.items()}
-    phones = {who: Phone(id=who, host=host, codecs=("ulaw",)) for who, host in hosts.items()}
+    hosts = {who: block.host(place) for who, place in PLACES.items()}
+    phones = {
+        who: Phone(id=who, host=f"{host}:{PORT}", codecs=("ulaw",)) for who, host in hosts.items()
+    }
     await backend.provision(Directory(phones=phones))
-    for who, host in HOSTS.items():
-        phone = LabPhone(who, server=(HOST, 5060), host=host, port=PORT, codecs=("PCMU",))
+    for who, host in hosts.items():
+        phone = LabPhone(who, server=(block.host(1), 5060), host=host, port=PORT, codecs=("PCMU",))
         await phone.open()
         site.phones[who] = phone
     yield site

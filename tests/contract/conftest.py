@@ -10,35 +10,31 @@ import pytest
 
 from callcore.call.events import BackendUp
 from callcore.config import SipSettings
-from callcore.errors import SetupError
 from callcore.telephony import managed
-from callcore.telephony.layout import AsteriskPaths, ManagedSettings, find_program
+from callcore.telephony.layout import AsteriskPaths, ManagedSettings
+from tests.addresses import Block, claim_block
 from tests.contract.worlds import AsteriskWorld, SimulatedWorld, World
 
-SETTINGS = ManagedSettings(
-    sip=SipSettings(
-        bind="127.0.0.30", udp_port=15070, tcp_port=15070, rtp_start=34000, rtp_end=35999
-    ),
-    control_address="127.0.0.30",
-    ari_port=38188,
-    ami_port=35138,
-    fallback_after_seconds=2,
-)
+
+def settings_at(block: Block) -> ManagedSettings:
+    host = block.host(1)
+    return ManagedSettings(
+        sip=SipSettings(bind=host, rtp_start=34000, rtp_end=35999),
+        control_address=host,
+        fallback_after_seconds=2,
+    )
 
 
 @pytest.fixture(scope="session")
 def asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[managed.ManagedAsterisk]:
-    try:
-        find_program()
-    except SetupError as exc:
-        pytest.skip(str(exc))
     var = tmp_path_factory.mktemp("contract")
     for directory in (var, *var.parents[:2]):
         directory.chmod(0o755)  # Asterisk may run as a user of its own
     paths = AsteriskPaths.under(var)
-    running = asyncio.run(managed.start(paths, SETTINGS))
-    yield running
-    asyncio.run(managed.stop(paths))
+    with claim_block() as block:
+        running = asyncio.run(managed.start(paths, settings_at(block)))
+        yield running
+        asyncio.run(managed.stop(paths))
 
 
 @pytest.fixture

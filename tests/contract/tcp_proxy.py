@@ -17,9 +17,9 @@ class TcpProxy:
         self.url = ""
 
     async def __aenter__(self) -> TcpProxy:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.30", 0)
+        self._server = await asyncio.start_server(self._accept, self._target[0], 0)
         port = self._server.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.30:{port}/ari"
+        self.url = f"http://{self._target[0]}:{port}/ari"
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -17,9 +17,8 @@ from callcore.errors import BackendUnavailable
 from callcore.telephony import managed
 from callcore.telephony.simulated_peers import Peer
 from callcore.types import Entry, HangupReason
-from tests.contract.conftest import SETTINGS
 from tests.contract.tcp_proxy import TcpProxy
-from tests.contract.worlds import ANNOUNCEMENT, DIRECTORY, AsteriskWorld
+from tests.contract.worlds import ANNOUNCEMENT, AsteriskWorld
 
 pytestmark = pytest.mark.acceptance
 
@@ -194,8 +193,8 @@ async def test_losers_see_no_missed_call_and_auto_answer_is_asked(real: Asterisk
 
 
 async def test_a_full_trunk_is_dialled_no_more(real: AsteriskWorld) -> None:
-    trunk = msgspec.structs.replace(DIRECTORY.trunks["trunk"], max_channels=1)
-    await real.backend.provision(msgspec.structs.replace(DIRECTORY, trunks={"trunk": trunk}))
+    trunk = msgspec.structs.replace(real.directory.trunks["trunk"], max_channels=1)
+    await real.backend.provision(msgspec.structs.replace(real.directory, trunks={"trunk": trunk}))
     await real.arrived_and_answered()
     leg = real.new_id("leg")
     await real.do(act.Dial(call="c", channel=leg, endpoint="trunk:trunk/0301234"))
@@ -205,20 +204,20 @@ async def test_a_full_trunk_is_dialled_no_more(real: AsteriskWorld) -> None:
 async def test_a_new_phone_is_known_without_restart(real: AsteriskWorld) -> None:
     """Added, used, removed; and nothing is reloaded when nothing changed."""
     p2 = real.phones["p2"]
-    phones = {**DIRECTORY.phones, "new": Phone(id="new", secret="n3w secret #1")}
-    await real.backend.provision(msgspec.structs.replace(DIRECTORY, phones=phones))
+    phones = {**real.directory.phones, "new": Phone(id="new", secret="n3w secret #1")}
+    await real.backend.provision(msgspec.structs.replace(real.directory, phones=phones))
     p2.user, p2.password = "new", "n3w secret #1"
     await p2.register()
     await real.want(ev.PhoneReachability, phone="new", reachable=True)
     include = real.asterisk.paths.etc / "pjsip_callcore.conf"
     before = include.stat()
     assert before.st_mode & 0o777 == 0o600
-    await real.backend.provision(msgspec.structs.replace(DIRECTORY, phones=phones))
+    await real.backend.provision(msgspec.structs.replace(real.directory, phones=phones))
     assert include.stat() == before
     await p2.unregister()
     p2.user, p2.password = "p2", "secret-p2"
     await real.want(ev.PhoneReachability, phone="new", reachable=False)
-    await real.backend.provision(DIRECTORY)
+    await real.backend.provision(real.directory)
 
 
 async def test_asterisk_restarts(asterisk: managed.ManagedAsterisk, readable: Path) -> None:
@@ -230,7 +229,7 @@ async def test_asterisk_restarts(asterisk: managed.ManagedAsterisk, readable: Pa
         await world.arrived_and_answered()
         await managed.stop(asterisk.paths)
         await world.want(ev.BackendDown, dead=False)
-        await managed.start(asterisk.paths, SETTINGS)
+        await managed.start(asterisk.paths, asterisk.settings)
         await world.want(ev.BackendDown, dead=True, timeout=10.0)
         up = await world.want(ev.BackendUp)
         assert up.channels == ()
@@ -319,13 +318,13 @@ async def test_phones_given_while_asterisk_is_away_are_known_when_it_is_back(
         await world.want(ev.BackendUp)
         await managed.stop(asterisk.paths)
         await world.want(ev.BackendDown)
-        phones = {**DIRECTORY.phones, "late": Phone(id="late", secret="late")}
+        phones = {**world.directory.phones, "late": Phone(id="late", secret="late")}
         given = asyncio.create_task(
-            world.backend.provision(msgspec.structs.replace(DIRECTORY, phones=phones))
+            world.backend.provision(msgspec.structs.replace(world.directory, phones=phones))
         )
         with pytest.raises(BackendUnavailable):
             await given
-        await managed.start(asterisk.paths, SETTINGS)
+        await managed.start(asterisk.paths, asterisk.settings)
         await world.want(ev.BackendUp, timeout=10.0)
         p2 = world.phones["p2"]
         p2.user, p2.password = "late", "late"

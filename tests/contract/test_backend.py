@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,10 +199,10 @@ async def test_actions_of_other_parts_are_refused(world: World) -> None:
         await world.do(act.StopRecording(call="c", recording="x"))
 
 
-async def test_media_that_do_not_exist_are_refused(world: World, tmp_path: Path) -> None:
-    if not hasattr(world, "asterisk"):
-        pytest.skip("the simulated back end plays everything")
-    channel = await world.arrived_and_answered()
+@pytest.mark.acceptance
+async def test_media_that_do_not_exist_are_refused(real: World) -> None:
+    """The simulated back end has no media and plays everything."""
+    channel = await real.arrived_and_answered()
     for media in ("file:../../etc/passwd", "file:none.wav", "nonsense"):
         with pytest.raises(ActionRefused):
-            await world.do(act.Play(call="c", channel=channel, playback="x", media=(media,)))
+            await real.do(act.Play(call="c", channel=channel, playback="x", media=(media,)))

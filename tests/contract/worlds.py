@@ -25,18 +25,24 @@ from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
+from tests.addresses import Block
 
 E = TypeVar("E", bound=ev.Event)
 
 PHONES = ("p1", "p2")
 SECRET = "secret-"
 ANNOUNCEMENT = "text:en/one two three four five six seven eight nine ten eleven twelve thirteen"
-DIRECTORY = Directory(
-    phones={p: Phone(id=p, secret=SECRET + p, codecs=("ulaw", "alaw")) for p in PHONES},
-    trunks={"trunk": Trunk(id="trunk", host="127.0.0.31", port=5070, qualify_seconds=0)},
-    agents={"a1": Agent(id="a1", phone="p1")},
-    queues={"q": Queue(id="q", members=(Member(agent="a1"),))},
-)
+TRUNK_PORT = 5070
+
+
+def directory_of(block: Block) -> Directory:
+    trunk = Trunk(id="trunk", host=block.host(2), port=TRUNK_PORT, qualify_seconds=0)
+    return Directory(
+        phones={p: Phone(id=p, secret=SECRET + p, codecs=("ulaw", "alaw")) for p in PHONES},
+        trunks={trunk.id: trunk},
+        agents={"a1": Agent(id="a1", phone="p1")},
+        queues={"q": Queue(id="q", members=(Member(agent="a1"),))},
+    )
 
 
 class World:
@@ -132,7 +138,7 @@ class SimulatedWorld(World):
         self._caller = ""
 
     async def start(self) -> None:
-        await self.simulated.provision(DIRECTORY)
+        await self.simulated.provision(directory_of(Block(0)))
         for phone in PHONES:
             self.simulated.set_phone(phone, Peer())
 
@@ -173,6 +179,8 @@ class AsteriskWorld(World):
         super().__init__()
         self.asterisk = asterisk
         self.server = (asterisk.settings.sip.bind, asterisk.settings.sip.udp_port)
+        self.block = Block.around(self.server[0])
+        self.directory = directory_of(self.block)
         self.ami = Ami(
             AmiSettings(
                 host=asterisk.ami_host, port=asterisk.ami_port,
@@ -182,7 +190,7 @@ class AsteriskWorld(World):
         self.asterisk_backend = self.new_backend(directory, ari_url or asterisk.ari_url)
         self.backend = self.asterisk_backend
         self.calls: list[Call] = []
-        self.caller_phone = LabPhone("caller", server=self.server, host="127.0.0.31", port=5070)
+        self.caller_phone = self._phone("caller", 2, port=TRUNK_PORT)
         self.phones: dict[str, LabPhone] = {}
         self.scripts = {phone: Peer() for phone in PHONES}
         self.rung: dict[str, list[Call]] = {phone: [] for phone in PHONES}
@@ -200,13 +208,17 @@ class AsteriskWorld(World):
             provisioner=FileProvisioner(self.asterisk.paths.etc, self.ami) if ami else None,
         )
 
+    def _phone(self, name: str, place: int, password: str = "", port: int = 0) -> LabPhone:
+        host = self.block.host(place)
+        return LabPhone(name, password, server=self.server, host=host, port=port)
+
     async def start(self) -> None:
         self._tasks.append(asyncio.create_task(self._pump()))
         await self.ami.connect()
-        await self.backend.provision(DIRECTORY)
+        await self.backend.provision(self.directory)
         await self.caller_phone.open()
         for number, name in enumerate(PHONES):
-            phone = LabPhone(name, SECRET + name, server=self.server, host=f"127.0.0.3{number + 2}")
+            phone = self._phone(name, number + 3, SECRET + name)
             await phone.open()
             await phone.register()
             self.phones[name] = phone

@@ -1,7 +1,5 @@
 """A small switch in memory behind the real HTTP server, on an address of its own."""
 
-import socket
-
 import aiohttp
 import msgspec
 import pytest
@@ -11,7 +9,6 @@ from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
 from callcore.monitor.view import CallView
 
-ADDRESS = "127.0.0.77"
 TOML = """\
 [phones.p1]
 [agents.a1]
@@ -38,16 +35,10 @@ class Client:
             return answer.status, msgspec.json.decode(text)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture
-def switch(tmp_path):
+def switch(tmp_path, block):
     file = tmp_path / "callcore.toml"
-    file.write_text(f'{TOML}[api]\nbind = "{ADDRESS}"\nport = {free_port()}\n')
+    file.write_text(f'{TOML}[api]\nbind = "{block.host(1)}"\n')
     switch = MemorySwitch(file)
     switch.calls = {
         "c1": CallView(id="c1", state="queued", queue="sales", position=1, caller="+491"),
@@ -75,4 +66,4 @@ async def api(switch, server):
     token = settings.token_file.read_text().strip()
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(headers=headers) as session:
-        yield Client(session, f"http://{ADDRESS}:{settings.api.port}")
+        yield Client(session, f"http://{settings.api.bind}:{settings.api.port}")

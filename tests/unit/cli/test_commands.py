@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import io
 import json
-import socket
 import subprocess
 import sys
 
@@ -18,7 +17,6 @@ from callcore.cli.main import main
 from callcore.monitor.view import CallView
 from callcore.store.rows import RecordingRow
 
-ADDRESS = "127.0.0.78"
 TOML = """\
 [phones.p1]
 [agents.a1]
@@ -28,12 +26,6 @@ phone = "p1"
 members = ["a1"]
 [api]
 """
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
-        return probe.getsockname()[1]
 
 
 class Result:
@@ -48,9 +40,9 @@ class Result:
 
 
 @pytest.fixture
-def config(tmp_path, monkeypatch):
+def config(tmp_path, monkeypatch, block):
     file = tmp_path / "callcore.toml"
-    file.write_text(f'{TOML}bind = "{ADDRESS}"\nport = {free_port()}\n')
+    file.write_text(f'{TOML}bind = "{block.host(1)}"\n')
     monkeypatch.setenv("CALLCORE_CONFIG", str(file))
     monkeypatch.setenv("COLUMNS", "200")
     return file
@@ -91,7 +83,7 @@ async def arun(*arguments):
     return await asyncio.to_thread(run, *arguments)
 
 
-def test_nobody_answers(config):
+def test_nobody_answers(config, block):
     """Without a running callcore: exit status 3 and one line that says what to do."""
     for command in (["monitor", "--once"], ["call", "list"], ["agent", "login", "a1"]):
         result = run(*command)
@@ -102,7 +94,7 @@ def test_nobody_answers(config):
     token.write_text("x" * 20)
     token.chmod(0o600)
     result = run("monitor", "--once")
-    assert (result.code, "no callcore answers on 127.0.0.78:" in result.err) == (3, True)
+    assert (result.code, f"no callcore answers on {block.host(1)}:" in result.err) == (3, True)
     assert result.err.count("\n") == 1
 
 

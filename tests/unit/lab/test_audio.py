@@ -1,6 +1,5 @@
 """Test audio can be made, and found again in what was heard."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +82,6 @@ def test_files_keep_every_sample_and_channel(tmp_path: Path, suffix):
     assert np.array_equal(channels[1], right)
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_spoken_text_differs_by_words_and_is_cached(tmp_path: Path):
     """Two sentences are two sounds; the same sentence is read from its file."""
     first = audio.speak("I would like to ask about my invoice.", tmp_path)

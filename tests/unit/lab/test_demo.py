@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 
 import pytest
 
@@ -16,7 +15,6 @@ from callcore.lab.demo_words import in_words
 from callcore.lab.errors import LabTimeout
 
 LEES = STORY[0]
-needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="no espeak-ng")
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +22,6 @@ def speech(tmp_path_factory):
     return tmp_path_factory.mktemp("speech")
 
 
-@needs_espeak
 def test_everybody_sounds_like_nobody_else(speech):
     """Each voice is found in its own speech and in no other one."""
     for person in EVERYBODY.values():
@@ -32,7 +29,6 @@ def test_everybody_sounds_like_nobody_else(speech):
         assert verdict.fault == "", person.name
 
 
-@needs_espeak
 def test_a_voice_in_the_wrong_place_is_named(speech):
     """Swapped channels, a third person and silence are all found out."""
     lee, anna = LEE.rounds(speech), ANNA.rounds(speech)

@@ -287,18 +287,18 @@ def test_blank_in_path_is_refused(tmp_path):
         check_paths(AsteriskPaths.under(Path("/v/a b")))
 
 
-def test_occupied_port_is_named(unused_tcp_port_factory):
+def test_occupied_port_is_named(block):
     """The error names port, protocol, address, the setting, and how to find who uses it."""
     import socket
 
-    port = unused_tcp_port_factory()
+    host, port = block.host(2), 5060
     settings = ManagedSettings(
-        sip=SipSettings(bind="127.0.0.62", udp_port=port, tcp_port=0), ari_port=0, ami_port=0
+        sip=SipSettings(bind=host, udp_port=port, tcp_port=0), ari_port=0, ami_port=0
     )
     check_ports(settings)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.62", port))
-        with pytest.raises(SetupError, match=rf"port {port}/udp on 127.0.0.62 .*sip\.udp_port"):
+        taken.bind((host, port))
+        with pytest.raises(SetupError, match=rf"port {port}/udp on {host} .*sip\.udp_port"):
             check_ports(settings)
 
 
