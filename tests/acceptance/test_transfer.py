@@ -18,8 +18,7 @@ from callcore.lab.call import Call, TransferOutcome
 from callcore.lab.errors import LabTimeout
 from callcore.lab.phone import Phone
 from callcore.lab.site import PATIENCE, LabSite
-
-from .floor import claim_number
+from tests.addresses import claim_block
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="module")]
 
@@ -175,15 +174,14 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
     directory: Path = tmp_path_factory.mktemp("transfer")
     for parent in (directory, directory.parent, directory.parent.parent):
         parent.chmod(0o755)
-    number, claim = claim_number()
-    site = LabSite(directory / "site", number, CONFIG, TREES)
-    # The trunk is asked whether it is there when Asterisk starts.
-    async with Phone("far", server=site.sip, host=site.caller_address, port=5060) as far, site:
-        phones = [await site.phone(name) for name in ("p1", "p2", "p3")]
-        for agent in ("ann", "bob"):
-            await site.post(f"agents/{agent}/login")
-        yield Office(site, *phones, far)
-    claim.close()
+    with claim_block() as block:
+        site = LabSite(directory / "site", block.number, CONFIG, TREES)
+        # The trunk is asked whether it is there when Asterisk starts.
+        async with Phone("far", server=site.sip, host=site.caller_address, port=5060) as far, site:
+            phones = [await site.phone(name) for name in ("p1", "p2", "p3")]
+            for agent in ("ann", "bob"):
+                await site.post(f"agents/{agent}/login")
+            yield Office(site, *phones, far)
 
 
 @pytest_asyncio.fixture(loop_scope="module")
