@@ -141,7 +141,7 @@ class App:
         app = cls(settings, trees, store, node, recovered)
         log.info("started", replayed=recovered.replayed, calls=len(recovered.switch.state.calls))
         for row in recovered.rows:
-            app.services.write_again(row)  # type: ignore[arg-type]
+            app.services.write_again(row)
         return app
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -25,10 +25,12 @@ from callcore.call.actions import (
     PauseRecording,
     RecordVoicemail,
     ResumeRecording,
+    RowAction,
     StartRecording,
     StopRecording,
     WriteAgentState,
     WriteEvent,
+    WriteInterval,
     WriteRecord,
 )
 from callcore.call.events import ActionFailed, Event, LegFailed, VoicemailEnded
@@ -82,7 +84,7 @@ def _after_a_fault(switch: Switch, event: Event | None, now: float) -> list[AnyA
 class Services(Protocol):
     """What the shell does besides telephony."""
 
-    def write(self, action: WriteEvent | WriteRecord | WriteAgentState) -> None:
+    def write(self, action: RowAction) -> None:
         """Take a row; must not block."""
 
     async def record(
@@ -177,7 +179,7 @@ class Dispatcher:
     def _send(self, actions: list[AnyAction]) -> None:
         for action in actions:
             match action:
-                case WriteEvent() | WriteRecord() | WriteAgentState():
+                case WriteEvent() | WriteRecord() | WriteAgentState() | WriteInterval():
                     self._services.write(action)
                 case LookUp() | CheckPin():
                     self._spawn(self._answer(action))

@@ -25,7 +25,7 @@ import msgspec
 import structlog
 
 from callcore.acd.distributor import Distributor
-from callcore.call.actions import AnyAction, WriteAgentState, WriteEvent, WriteRecord
+from callcore.call.actions import AnyAction, RowAction
 from callcore.call.events import AnyEvent, Event
 from callcore.call.switch import SNAPSHOT_VERSION, Switch, SwitchSnapshot, restore
 from callcore.errors import ConfigError
@@ -33,7 +33,6 @@ from callcore.errors import ConfigError
 log = structlog.get_logger(__name__)
 
 _HEADER = struct.Struct("<II")
-_ROW_ACTIONS = (WriteEvent, WriteRecord, WriteAgentState)
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
@@ -69,7 +68,7 @@ class Recovered:
     now: float = 0.0
     replayed: int = 0
     #: Row-writing actions of the replayed inputs; writing them twice is harmless.
-    rows: list[AnyAction] = field(default_factory=list)
+    rows: list[RowAction] = field(default_factory=list)
 
 
 Handle = Callable[[Switch, Event | None, float], list[AnyAction]]
@@ -189,7 +188,7 @@ def recover(directory: Path, handle: Handle) -> Recovered:
             log.warning("journal_gap", after=recovered.sequence, found=entry.sequence)
         now = max(entry.now, recovered.now)
         actions = handle(recovered.switch, entry.event, now)
-        recovered.rows.extend(action for action in actions if isinstance(action, _ROW_ACTIONS))
+        recovered.rows.extend(action for action in actions if isinstance(action, RowAction))
         recovered.sequence = entry.sequence
         recovered.now = now
         recovered.replayed += 1

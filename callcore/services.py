@@ -18,10 +18,12 @@ from callcore.call.actions import (
     PauseRecording,
     RecordVoicemail,
     ResumeRecording,
+    RowAction,
     StartRecording,
     StopRecording,
     WriteAgentState,
     WriteEvent,
+    WriteInterval,
     WriteRecord,
 )
 from callcore.call.events import Event, LookUpAnswered, PinChecked, VoicemailEnded
@@ -75,7 +77,7 @@ class ShellServices:
 
     # --- rows ------------------------------------------------------------------------------
 
-    def write(self, action: WriteEvent | WriteRecord | WriteAgentState) -> None:
+    def write(self, action: RowAction) -> None:
         match action:
             case WriteEvent(event=event):
                 self._store.put_event(event)
@@ -86,8 +88,10 @@ class ShellServices:
                     self._ended(record)
             case WriteAgentState():
                 self._write_agent_state(action)
+            case WriteInterval():
+                self._store.put_interval(action.begin, action.counts)
 
-    def write_again(self, action: WriteEvent | WriteRecord | WriteAgentState) -> None:
+    def write_again(self, action: RowAction) -> None:
         """A row of a replayed input: it may be missing, but it was logged and counted before."""
         match action:
             case WriteEvent(event=event):
@@ -96,6 +100,8 @@ class ShellServices:
                 self._store.put_record(record)
             case WriteAgentState():
                 self._store.put_agent_state(_agent_change(action), action.at)
+            case WriteInterval():
+                self._store.put_interval(action.begin, action.counts)
 
     def _write_agent_state(self, action: WriteAgentState) -> None:
         self._store.put_agent_state(_agent_change(action), action.at)

@@ -37,13 +37,16 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
     day: Counts = msgspec.field(default_factory=Counts)
 
     def spent(self, agent: LiveAgent, until: float) -> float:
-        """Seconds of this interval in the state that the agent is shown in."""
+        """Seconds of this interval in the state that the agent is shown in; logged out: none."""
+        if agent.state is State.LOGGED_OUT:
+            return 0.0
         return max(0.0, until - max(agent.since, self.since))
 
     def spend(self, agent: LiveAgent, until: float) -> None:
-        """Count them; time logged out is nobody's."""
-        if agent.state is not State.LOGGED_OUT:
-            self.agent(agent.id).spend(agent.state, self.spent(agent, until))
+        """Count them: the state changes, or the interval ends."""
+        spent = self.spent(agent, until)
+        if spent > 0:
+            self.agent(agent.id).spend(agent.state, spent)
 
     def begin_interval(self, at: float, agents: Iterable[LiveAgent]) -> Counts | None:
         """End the present interval and begin one; what the former counted, None if there was none.
@@ -77,8 +80,7 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         for counted in (self.day.agents.get(agent.id), self.agents.get(agent.id)):
             if counted is not None:
                 sums.merge(counted)
-        if agent.state is not State.LOGGED_OUT:
-            sums.spend(agent.state, self.spent(agent, now))
+        sums.spend(agent.state, self.spent(agent, now))
         return sums
 
 

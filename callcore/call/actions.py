@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import msgspec
 
+from callcore.acd.counts import Counts
 from callcore.call.record import CallEvent, CallRecord
 from callcore.types import (
     AgentId,
@@ -220,6 +221,17 @@ class WriteAgentState(Action, frozen=True, kw_only=True):
     queue: QueueId = ""
 
 
+class WriteInterval(Action, frozen=True, kw_only=True):
+    """What was counted in the interval that began at `begin`, now that it is over."""
+
+    call: CallId = ""
+    begin: float
+    counts: Counts
+
+
+RowAction = WriteEvent | WriteRecord | WriteAgentState | WriteInterval
+"""What becomes rows of the database. Writing them again, as a replay does, is harmless."""
+
 AnyAction = (
     Answer
     | Hangup
@@ -246,4 +258,5 @@ AnyAction = (
     | WriteEvent
     | WriteRecord
     | WriteAgentState
+    | WriteInterval
 )

@@ -17,6 +17,7 @@ import msgspec
 from callcore.acd import events as acd
 from callcore.acd.distributor import Distributor
 from callcore.acd.floor import DistributorState
+from callcore.acd.stats import INTERVAL_SECONDS, interval_begin
 from callcore.call import (
     arrival,
     ending,
@@ -30,7 +31,7 @@ from callcore.call import (
     transfer,
     tree_walk,
 )
-from callcore.call.actions import AnyAction
+from callcore.call.actions import AnyAction, WriteInterval
 from callcore.call.context import Context
 from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.state import CallState
@@ -56,6 +57,8 @@ class Switch:
         self.cx = Context(self.state, distributor)
         self._timers: list[tuple[float, CallId]] = []
         self._armed: dict[CallId, float] = {}
+        since = distributor.snapshot().stats.since
+        self._interval_ends = since + INTERVAL_SECONDS if since else 0.0
         self.cx.touched.update(self.state.calls)
         self._arm()
 
@@ -77,6 +80,8 @@ class Switch:
         queue_time = self.distributor.next_timer()
         if queue_time is not None:
             times.append(queue_time)
+        if self._interval_ends:
+            times.append(self._interval_ends)
         times.extend(
             since + reconcile.LINK_GRACE_SECONDS
             for since in self.state.down.values()
@@ -111,6 +116,15 @@ class Switch:
     def _begin(self, now: float) -> None:
         self.cx.now = now
         self.cx.actions = []
+        if now >= self._interval_ends:
+            self._begin_interval(now)
+
+    def _begin_interval(self, now: float) -> None:
+        """Before anything else of this moment: whatever happens is counted in its own interval."""
+        begin = interval_begin(now)
+        self._interval_ends = begin + INTERVAL_SECONDS
+        for decision in self.distributor.handle(acd.IntervalBegan(at=begin), now):
+            self._decide(decision)
 
     def _finish(self) -> list[AnyAction]:
         waiting = self.cx.to_distributor
@@ -141,6 +155,8 @@ class Switch:
                 call = self.state.calls.get(decision.contact)
                 if call is not None:
                     ending.wrap_up_ended(self.cx, call, decision.agent, decision.seconds)
+            case acd.IntervalEnded():
+                self.cx.do(WriteInterval(begin=decision.begin, counts=decision.counts))
 
     # --- timers ----------------------------------------------------------------------------
 

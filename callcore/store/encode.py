@@ -13,11 +13,20 @@ import msgspec
 from msgspec.structs import asdict, replace
 from sqlalchemy import Table
 
+from callcore.acd.counts import AgentStats, QueueStats
 from callcore.call.record import CallEvent, CallRecord
 from callcore.store import tables
-from callcore.store.rows import AgentStateRow, RecordingRow
+from callcore.store.rows import (
+    AgentIntervalRow,
+    AgentSecondsRow,
+    AgentStateRow,
+    QueueIntervalRow,
+    RecordingRow,
+    SkillIntervalRow,
+)
 
-Row = CallEvent | CallRecord | RecordingRow | AgentStateRow
+IntervalRow = QueueIntervalRow | SkillIntervalRow | AgentIntervalRow
+Row = CallEvent | CallRecord | RecordingRow | AgentStateRow | IntervalRow | AgentSecondsRow
 Parameters = dict[str, Any]
 
 _json = msgspec.json.Encoder()
@@ -83,6 +92,17 @@ def agent_state_parameters(row: AgentStateRow) -> Parameters:
     return asdict(replace(row, reason=clean(row.reason)))
 
 
+def interval_parameters(row: IntervalRow) -> Parameters:
+    """Key and counters side by side."""
+    return asdict(row) | counters(row.counts)
+
+
+def counters(counts: QueueStats | AgentStats) -> Parameters:
+    """One value per column; those of the handling among the others."""
+    flat = asdict(counts) | asdict(counts.handling)
+    return {name: value for name, value in flat.items() if isinstance(value, int | float)}
+
+
 _FREE_TEXT = ("endpoint", "caller_number", "caller_name", "dialled", "no_recording_reason")
 
 #: Per kind of row: the name in outbox lines, the table, and how it becomes parameters.
@@ -91,6 +111,10 @@ KINDS: dict[type[Row], tuple[str, Table, Callable[[Any], Parameters]]] = {
     CallRecord: ("record", tables.calls, record_parameters),
     RecordingRow: ("recording", tables.recordings, recording_parameters),
     AgentStateRow: ("agent_state", tables.agent_states, agent_state_parameters),
+    QueueIntervalRow: ("queue_interval", tables.queue_intervals, interval_parameters),
+    SkillIntervalRow: ("skill_interval", tables.skill_intervals, interval_parameters),
+    AgentIntervalRow: ("agent_interval", tables.agent_intervals, interval_parameters),
+    AgentSecondsRow: ("agent_seconds", tables.agent_seconds, asdict),
 }
 _BY_NAME = {name: kind for kind, (name, _, _) in KINDS.items()}
 

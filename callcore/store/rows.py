@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from callcore.acd.counts import AgentStats, QueueStats
 from callcore.types import DEFAULT_TENANT, AgentId, CallId, QueueId, RecordingId
 
 
@@ -58,4 +59,41 @@ class AgentStateRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     reason: str = ""
     contact: CallId = ""
     queue: QueueId = ""
+    tenant: str = DEFAULT_TENANT
+
+
+class QueueIntervalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a queue counted in the interval that began at `begin` (seconds since the epoch)."""
+
+    begin: int
+    queue: QueueId
+    counts: QueueStats
+    tenant: str = DEFAULT_TENANT
+
+
+class SkillIntervalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The same of the contacts that needed a skill."""
+
+    begin: int
+    skill: str
+    counts: QueueStats
+    tenant: str = DEFAULT_TENANT
+
+
+class AgentIntervalRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an agent did in an interval; the seconds in each state have rows of their own."""
+
+    begin: int
+    agent: AgentId
+    counts: AgentStats
+    tenant: str = DEFAULT_TENANT
+
+
+class AgentSecondsRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How long an agent was in one state in an interval."""
+
+    begin: int
+    agent: AgentId
+    state: str
+    seconds: float
     tenant: str = DEFAULT_TENANT

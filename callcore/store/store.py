@@ -15,13 +15,21 @@ from pathlib import Path
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from callcore.acd.counts import Counts
 from callcore.acd.events import AgentChanged
 from callcore.call.record import CallEvent, CallRecord
 from callcore.errors import ConfigError
 from callcore.store.database import Database, DatabaseAway, DatabaseNewer, RowRefused
 from callcore.store.encode import Row
 from callcore.store.outbox import Outbox
-from callcore.store.rows import AgentStateRow, RecordingRow
+from callcore.store.rows import (
+    AgentIntervalRow,
+    AgentSecondsRow,
+    AgentStateRow,
+    QueueIntervalRow,
+    RecordingRow,
+    SkillIntervalRow,
+)
 from callcore.types import DEFAULT_TENANT
 
 log = structlog.get_logger(__name__)
@@ -113,6 +121,22 @@ class Store:
                 tenant=tenant,
             )
         )
+
+    def put_interval(self, begin: float, counts: Counts, tenant: str = DEFAULT_TENANT) -> None:
+        """What was counted in the interval that began at `begin`; a row per entry."""
+        at = int(begin)
+        for queue, counted in counts.queues.items():
+            self._put(QueueIntervalRow(begin=at, queue=queue, counts=counted, tenant=tenant))
+        for skill, counted in counts.skills.items():
+            self._put(SkillIntervalRow(begin=at, skill=skill, counts=counted, tenant=tenant))
+        for agent, did in counts.agents.items():
+            self._put(AgentIntervalRow(begin=at, agent=agent, counts=did, tenant=tenant))
+            for state, spent in did.seconds.items():
+                self._put(
+                    AgentSecondsRow(
+                        begin=at, agent=agent, state=state, seconds=spent, tenant=tenant
+                    )
+                )
 
     async def flush(self, seconds: float | None = None) -> bool:
         """Wait until all rows put so far are durable, in the database or in the outbox; false when

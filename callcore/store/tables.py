@@ -142,3 +142,75 @@ agent_states = Table(
     UniqueConstraint("agent", "at", "before", "state", name="agent_states_once"),
     Index("agent_states_by_time", "tenant", "at"),
 )
+
+
+def _contact_counters() -> list[Column[Any]]:
+    """`QueueStats`, one column each."""
+    counts = (
+        "carried", "entered", "refused", "offers", "answered", "answered_within", "abandoned",
+        "abandoned_within", "short_abandoned", "dropped", "overflowed", "taken_out", "rona",
+        "transferred_in", "transferred_out",
+    )  # fmt: skip
+    seconds = ("answered_wait_seconds", "abandoned_wait_seconds", "longest_wait")
+    return [
+        *(fact(name, Integer) for name in counts),
+        *(fact(name, Double) for name in seconds),
+        *_handling(),
+    ]
+
+
+def _handling() -> list[Column[Any]]:
+    return [
+        fact("handled", Integer),
+        *(fact(name, Double) for name in ("talk_seconds", "hold_seconds", "wrap_up_seconds")),
+    ]
+
+
+#: Intervals are quarters of an hour; `begin` is a whole number, so that sums over hours can be made
+#: by the database. The key makes writing one again harmless.
+queue_intervals = Table(
+    "queue_intervals",
+    metadata,
+    fact("tenant", String(64), primary_key=True),
+    fact("begin", BigInteger, primary_key=True, autoincrement=False),
+    fact("queue", String(255), primary_key=True),
+    *_contact_counters(),
+    sqlite_with_rowid=False,
+)
+
+skill_intervals = Table(
+    "skill_intervals",
+    metadata,
+    fact("tenant", String(64), primary_key=True),
+    fact("begin", BigInteger, primary_key=True, autoincrement=False),
+    fact("skill", String(255), primary_key=True),
+    *_contact_counters(),
+    sqlite_with_rowid=False,
+)
+
+agent_intervals = Table(
+    "agent_intervals",
+    metadata,
+    fact("tenant", String(64), primary_key=True),
+    fact("begin", BigInteger, primary_key=True, autoincrement=False),
+    personal("agent", String(255), DataClass.WORKER, primary_key=True),
+    *(
+        fact(name, Integer)
+        for name in (
+            "offers", "answered", "rona", "rona_pauses", "transferred_in", "transferred_out",
+        )
+    ),
+    *_handling(),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+agent_seconds = Table(
+    "agent_seconds",
+    metadata,
+    fact("tenant", String(64), primary_key=True),
+    fact("begin", BigInteger, primary_key=True, autoincrement=False),
+    personal("agent", String(255), DataClass.WORKER, primary_key=True),
+    fact("state", String(64), primary_key=True),
+    fact("seconds", Double),
+    sqlite_with_rowid=False,
+)

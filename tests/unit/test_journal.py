@@ -20,7 +20,7 @@ from callcore.journal import Journal, Recovered, read, recover
 
 from .call.desk import Desk
 
-ROWS = (act.WriteEvent, act.WriteRecord, act.WriteAgentState)
+ROWS = act.RowAction
 
 SECRETS = """
 start: ask

@@ -38,7 +38,7 @@ SHELL = (
     act.LookUp,
     act.CheckPin,
 )
-ROWS = (act.WriteEvent, act.WriteAgentState)
+ROWS = (act.WriteEvent, act.WriteAgentState, act.WriteInterval)
 
 
 def directory() -> Directory:

@@ -11,7 +11,7 @@ from callcore.store.tables import DataClass
 NEUTRAL = {
     "call", "node", "tenant", "direction", "tree", "queue", "outcome", "hung_up_by", "recording",
     "no_recording_reason", "name", "kind", "gaps", "format", "failure", "state", "before",
-    "contact",
+    "contact", "skill",
 }  # fmt: skip
 
 
