@@ -289,6 +289,7 @@ def _calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 20, 20)
+    gc.enable()
 
 
 def _with_phone_secrets(settings: Settings) -> Settings:

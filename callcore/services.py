@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Protocol
 
@@ -37,8 +38,6 @@ MAX_ANSWER_BYTES = 64 * 1024
 MAX_VALUE = 200
 #: States of agents whose beginning the lines "offered" and "connected" of a call tell.
 _TOLD_BY_THE_CALL = ("offered", "talking")
-#: A hash of nothing, verified for agents that do not exist, so that both take the same time.
-_NOBODY = argon2.PasswordHasher().hash("")
 
 
 class Recorder(Protocol):
@@ -147,12 +146,12 @@ class ShellServices:
         """argon2 takes tens of milliseconds on purpose: away from the loop."""
         agent = self._directory().agents.get(action.agent)
         expected = agent.pin_hash if agent is not None else ""
-        ok = await asyncio.to_thread(self._verify, expected or _NOBODY, action.pin)
+        ok = await asyncio.to_thread(self._verify, expected, action.pin)
         return PinChecked(call=action.call, agent=action.agent, ok=ok and bool(expected))
 
     def _verify(self, expected: str, pin: str) -> bool:
         try:
-            return self._hasher.verify(expected, pin)
+            return self._hasher.verify(expected or _hash_of_nothing(), pin)
         except argon2.exceptions.VerificationError:
             return False
         except argon2.exceptions.InvalidHashError:
@@ -188,6 +187,12 @@ class ShellServices:
         except msgspec.DecodeError as exc:
             raise ValueError(f"not a JSON object of plain values: {exc}") from exc
         return {name: _text(value) for name, value in values.items()}
+
+
+@functools.cache
+def _hash_of_nothing() -> str:
+    """Verified for agents that do not exist, so that both take the same time."""
+    return argon2.PasswordHasher().hash("")
 
 
 def _agent_change(action: WriteAgentState) -> AgentChanged:

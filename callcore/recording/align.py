@@ -8,13 +8,18 @@ since the mark before (a pause in the packets begins and ends in silence).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from callcore.recording.marks import AnyMark, Clock, Part, Paused, Resumed, Stopped
 from callcore.store.rows import Gap
+
+if TYPE_CHECKING:  # numpy takes 60 ms to load; arrays come from who reads the files
+    import numpy as np
+    import numpy.typing as npt
+
+    Samples = npt.NDArray[np.int16]
 
 RATE = 8000
 CHANNELS = 2
@@ -24,8 +29,6 @@ PACKET = 160
 TOLERANCE = 320
 #: Padding shorter than this is not listed.
 LISTED_SECONDS = 0.2
-
-Samples = npt.NDArray[np.int16]
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -97,9 +100,9 @@ def _quietest(samples: Samples, start: int, end: int) -> int:
     packets = (end - start) // PACKET
     if packets < 1:
         return end
-    span = samples[start : start + packets * PACKET].astype(np.int64)
+    span = samples[start : start + packets * PACKET].astype("int64")
     energy = (span * span).reshape(packets, -1).sum(axis=1)
-    return start + int(np.argmin(energy)) * PACKET
+    return start + int(energy.argmin()) * PACKET
 
 
 def _frames(pieces: Sequence[Piece]) -> int:

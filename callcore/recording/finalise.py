@@ -7,42 +7,25 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import soundfile
 
-from callcore.errors import CallcoreError
 from callcore.recording import align, marks
-from callcore.recording.align import CHANNELS, FRAME_BYTES, RATE, Piece, RawPart, Samples
-from callcore.recording.marks import AnyMark, Began, Stopped
+from callcore.recording.align import CHANNELS, FRAME_BYTES, RATE, Piece, RawPart
+from callcore.recording.marks import AnyMark, Began, Stopped, make_private
+from callcore.recording.outcome import Finalised, Format, NothingRecorded, began
 from callcore.store.rows import Gap, RecordingKind, RecordingRow
 
-Format = Literal["flac", "opus"]
+if TYPE_CHECKING:
+    from callcore.recording.align import Samples
+
 _SUFFIX: dict[Format, str] = {"flac": ".flac", "opus": ".opus"}
 _SOUNDFILE: dict[Format, tuple[str, str]] = {"flac": ("FLAC", "PCM_16"), "opus": ("OGG", "OPUS")}
 
 
 WAV_HEADER = 44
-
-
-class NothingRecorded(CallcoreError):
-    """There is no sound to make a file of; the text says why."""
-
-
-class Finalised(msgspec.Struct, frozen=True):
-    """The row, and what may be removed once it is durable."""
-
-    row: RecordingRow
-    used: tuple[Path, ...]
-
-
-def began(lines: Sequence[AnyMark], name: str) -> Began:
-    for mark in lines:
-        if isinstance(mark, Began):
-            return mark
-    raise NothingRecorded(f"the marks of {name} do not say which recording it is")
 
 
 def finalise(marks_file: Path, directory: Path, audio_format: Format = "flac") -> Finalised:
@@ -199,13 +182,6 @@ def _write(
         raise OSError(f"cannot write {path}: {exc}") from exc
     _sync_directory(path.parent)
     return digest, size
-
-
-def make_private(directory: Path) -> None:
-    """The directory and those above it that are missing, open to us only."""
-    missing = [d for d in (directory, *directory.parents) if not d.exists()]
-    for entry in reversed(missing):
-        entry.mkdir(mode=0o700, exist_ok=True)
 
 
 def _sync_directory(directory: Path) -> None:

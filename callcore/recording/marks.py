@@ -77,3 +77,10 @@ def read(path: Path) -> Sequence[AnyMark]:
         except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
             log.warning("mark_unreadable", file=str(path), line=number, reason=str(exc))
     return marks
+
+
+def make_private(directory: Path) -> None:
+    """The directory and those above it that are missing, open to us only."""
+    missing = [d for d in (directory, *directory.parents) if not d.exists()]
+    for entry in reversed(missing):
+        entry.mkdir(mode=0o700, exist_ok=True)

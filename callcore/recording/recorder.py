@@ -32,15 +32,17 @@ from callcore.call.events import VoicemailEnded
 from callcore.errors import ActionRefused, BackendError
 from callcore.recording import marks
 from callcore.recording.align import FRAME_BYTES, PACKET, RATE, TOLERANCE, split_parts
-from callcore.recording.finalise import (
-    Finalised,
-    Format,
-    NothingRecorded,
-    began,
-    finalise,
+from callcore.recording.marks import (
+    AnyMark,
+    Began,
+    Clock,
+    Part,
+    Paused,
+    Resumed,
+    Stopped,
     make_private,
 )
-from callcore.recording.marks import AnyMark, Began, Clock, Part, Paused, Resumed, Stopped
+from callcore.recording.outcome import Finalised, Format, NothingRecorded, began
 from callcore.recording.tap import Tap
 from callcore.store import RecordingKind, RecordingRow, Store
 from callcore.types import ChannelId, RecordingId
@@ -379,7 +381,7 @@ class Recorder:
         done: Finalised | None
         try:
             done = await loop.run_in_executor(
-                self._thread, finalise, path, self.directory, self._format
+                self._thread, _finalise_file, path, self.directory, self._format
             )
         except NothingRecorded as exc:
             done = self._nothing(path, str(exc))
@@ -443,6 +445,13 @@ class Recorder:
         while (now := _growth(raws)) != before and time.time() - now[1] < seconds:
             before = now
             await asyncio.sleep(seconds)
+
+
+def _finalise_file(path: Path, directory: Path, audio_format: Format) -> Finalised:
+    """In the worker, so that the loop does not wait for numpy and libsndfile to be loaded."""
+    from callcore.recording.finalise import finalise
+
+    return finalise(path, directory, audio_format)
 
 
 def _began(action: StartRecording, at: float) -> Began:

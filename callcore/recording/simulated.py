@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from callcore.errors import ActionRefused, BackendUnavailable
-from callcore.recording.align import CHANNELS, RATE, Samples
+from callcore.recording.align import CHANNELS, RATE
 from callcore.types import ChannelId
+
+if TYPE_CHECKING:
+    from callcore.recording.align import Samples
 
 
 class SimulatedTap:

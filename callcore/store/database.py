@@ -11,10 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.util.exc import CommandError
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -29,8 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from callcore.call.record import CallRecord
 from callcore.errors import CallcoreError, ConfigError
 from callcore.store.encode import KINDS, Parameters, Row, from_json, to_json
+from callcore.store.schema import SchemaNewer, bring_up
 
-MIGRATIONS = Path(__file__).with_name("migrations")
 WRITE_TIMEOUT = 10.0
 
 
@@ -91,8 +87,8 @@ class Database:
         _make_private(self.url)
         try:
             async with asyncio.timeout(WRITE_TIMEOUT), self.engine.begin() as connection:
-                await connection.run_sync(_upgrade)
-        except CommandError as exc:
+                await connection.run_sync(bring_up)
+        except SchemaNewer as exc:
             raise DatabaseNewer(
                 f"database {self.shown} was written by a newer callcore: {exc}"
             ) from exc
@@ -185,8 +181,18 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _insert_of(backend: str) -> Any:
+    if backend == "postgresql":
+        from sqlalchemy.dialects import postgresql  # 80 ms with its drivers
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert
+
+
 def _upsert(table: sa.Table, backend: str) -> Any:
-    insert: Any = postgresql.insert if backend == "postgresql" else sqlite.insert
+    insert = _insert_of(backend)
     columns = {c.name: sa.bindparam(c.name, type_=c.type) for c in table.columns if c.name != "id"}
     statement = insert(table).values(columns)
     keys = [c.name for c in table.primary_key.columns if c.name != "id"]
@@ -195,13 +201,6 @@ def _upsert(table: sa.Table, backend: str) -> Any:
         return statement.on_conflict_do_nothing()
     changed = {name: statement.excluded[name] for name in columns if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=changed)
-
-
-def _upgrade(connection: sa.Connection) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
 
 
 def _away() -> tuple[type[BaseException], ...]:

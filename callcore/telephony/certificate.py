@@ -13,15 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-CERTIFICATE, KEY = "callcore.crt", "callcore.key"
 VALID_DAYS = 3650
 
 
-def ensure_certificate(folder: Path, host: str) -> None:
-    """Make a certificate and its key in `folder`, unless both are there."""
-    certificate, key = folder / CERTIFICATE, folder / KEY
-    if certificate.exists() and key.exists():
-        return
+def make_certificate(certificate: Path, key: Path, host: str) -> None:
+    """Write a new key and a certificate for `host` signed with it."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)

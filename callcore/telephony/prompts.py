@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import soundfile
-import soxr
 import structlog
 
 from callcore.errors import ActionRefused
@@ -30,7 +26,6 @@ LONGEST_TEXT = 1000
 SPEAKING_TIMEOUT = 15.0
 #: Changing the way texts are spoken speaks them all again.
 RECIPE = "1"
-RATE = 8000
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,12})*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(?:/[A-Za-z0-9_-]{1,64}){0,3}\Z")
@@ -66,7 +61,7 @@ class PromptLibrary:
         """The ARI URI of one reference; `ActionRefused` when there is nothing to play."""
         kind, _, rest = media.partition(":")
         if kind == "beep" and not rest:
-            return self._uri(self._beep())
+            return self._uri(await self._beep())
         if kind == "prompt":
             language, _, name = rest.partition("/")
             return self._uri(await self._prompt(language, name))
@@ -133,12 +128,10 @@ class PromptLibrary:
 
     # --- made here ----------------------------------------------------------------------------
 
-    def _beep(self) -> Path:
+    async def _beep(self) -> Path:
         stem = self._prompts / "beep"
         if not _has_sound(stem):
-            time = np.arange(RATE // 5) / RATE
-            edge = np.minimum(1.0, np.minimum(time, time[-1] - time) / 0.005)
-            _write(stem, 0.3 * edge * np.sin(2 * np.pi * 1000 * time))
+            await asyncio.to_thread(_write_beep, stem)
         return stem
 
     async def speak(self, language: str, words: str) -> Path:
@@ -156,7 +149,7 @@ class PromptLibrary:
                 if not _has_sound(stem):
                     async with self._voices:
                         spoken = await _espeak(language, text)
-                    await asyncio.to_thread(_convert, spoken, stem)
+                    await asyncio.to_thread(_write_speech, spoken, stem)
         finally:
             if not lock.locked():
                 self._speaking.pop(stem, None)
@@ -193,19 +186,16 @@ async def _espeak(language: str, text: str) -> bytes:
     return spoken
 
 
-def _convert(spoken: bytes, stem: Path) -> None:
-    samples, rate = soundfile.read(io.BytesIO(spoken), dtype="float64")
-    resampled = soxr.resample(samples, rate, RATE)
-    peak = float(np.max(np.abs(resampled))) or 1.0
-    # A breath of silence at the end, so that the next prompt does not stick to it.
-    _write(stem, np.concatenate([resampled * (0.5 / peak), np.zeros(RATE // 12)]))
+# In a worker: numpy and its like take 65 ms to load, and neither a start nor a call waits for them.
 
 
-def _write(stem: Path, samples: np.ndarray) -> None:
-    """In one step: Asterisk, which may run as another user, never sees half a file."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    waiting = stem.with_name(f".{stem.name}.new")
-    with waiting.open("wb") as file:
-        soundfile.write(file, samples, RATE, subtype="PCM_16", format="WAV")
-    waiting.chmod(0o644)
-    waiting.replace(stem.with_name(f"{stem.name}.wav"))
+def _write_beep(stem: Path) -> None:
+    from callcore.telephony import sounds
+
+    sounds.write_beep(stem)
+
+
+def _write_speech(spoken: bytes, stem: Path) -> None:
+    from callcore.telephony import sounds
+
+    sounds.write_speech(spoken, stem)

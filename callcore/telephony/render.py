@@ -12,7 +12,6 @@ import msgspec
 
 from callcore.config import SipSettings
 from callcore.errors import SetupError
-from callcore.telephony.certificate import CERTIFICATE, KEY, ensure_certificate
 from callcore.telephony.layout import (
     ROOT,
     WORD,
@@ -26,6 +25,7 @@ TEMPLATES = (ROOT / "asterisk-conf", ROOT / "dialplans")
 #: Included files that other parts render; made empty so that Asterisk starts without them.
 INCLUDED = ("pjsip_callcore.conf", "queues_callcore.conf")
 FALLBACK_QUEUE = "callcore-fallback"
+CERTIFICATE, KEY = "callcore.crt", "callcore.key"
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -73,6 +73,16 @@ def write_private(path: Path, text: str) -> bool:
         os.chown(waiting, owner.st_uid, owner.st_gid)
     waiting.replace(path)
     return True
+
+
+def ensure_certificate(folder: Path, host: str) -> None:
+    """Have a self-signed certificate and its key in `folder`."""
+    certificate, key = folder / CERTIFICATE, folder / KEY
+    if certificate.exists() and key.exists():
+        return
+    from callcore.telephony.certificate import make_certificate  # cryptography: 20 ms
+
+    make_certificate(certificate, key, host)
 
 
 class ConfigTemplate(string.Template):
