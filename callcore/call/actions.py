@@ -216,6 +216,8 @@ class WriteAgentState(Action, frozen=True, kw_only=True):
     agent: AgentId
     state: str
     before: str
+    #: The status chosen: logged_out, ready or paused; it may change alone.
+    status: str = ""
     reason: str = ""
     phone: PhoneId = ""
     queue: QueueId = ""

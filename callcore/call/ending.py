@@ -28,7 +28,10 @@ def end_call(
     call.ended_at = cx.now
     release_agents(cx, call)
     if call.queued_since is not None:
-        cx.tell(ContactLeft(contact=call.id, abandoned=call.outcome is Outcome.ABANDONED))
+        # Also after a talk: who hangs up in the second queue abandons that one.
+        abandoned = call.outcome is Outcome.ABANDONED or hung_up_by == "caller"
+        cx.close(call, SegmentKind.QUEUE, "abandoned" if abandoned else "ended")
+        cx.tell(ContactLeft(contact=call.id, abandoned=abandoned))
         call.queued_since = None
     _free_phones(cx, call)
     _close_line(cx, call)
@@ -102,14 +105,15 @@ def release_agents(cx: Context, call: Call) -> None:
             release_agent(cx, call, leg)
 
 
-def release_agent(cx: Context, call: Call, leg: Leg) -> None:
+def release_agent(cx: Context, call: Call, leg: Leg, *, transferred: bool = False) -> None:
+    """The agent's part is over; `transferred`: the agent sent the caller on."""
     if leg.agent and leg.agent == call.agent:
         cx.close(call, SegmentKind.HOLD, "ended", leg.agent)
         cx.close(call, SegmentKind.TALK, "ended", leg.agent)
         cx.begin(call, SegmentKind.WRAP_UP, agent=leg.agent, queue=call.queue)
         call.wrapping.append(leg.agent)
         call.agent = ""
-        cx.tell(ContactReleased(contact=call.id, agent=leg.agent))
+        cx.tell(ContactReleased(contact=call.id, agent=leg.agent, transferred=transferred))
 
 
 def wrap_up_ended(cx: Context, call: Call, agent: str, seconds: float) -> None:

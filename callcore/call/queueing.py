@@ -48,8 +48,10 @@ def enter_queue(
     priority: int = 0,
     skills: dict[str, int] | None = None,
     since: float | None = None,
+    transferred: bool = False,
 ) -> None:
-    """Put the caller into a queue; `since` keeps a place earned earlier."""
+    """Put the caller into a queue; `since` keeps a place earned earlier, `transferred`: an agent
+    or an operator sent the caller here."""
     leave_queue(cx, call)
     cx.move(call, Move.ENTER_QUEUE)
     cx.answer(call)
@@ -59,7 +61,16 @@ def enter_queue(
     call.queued_since = cx.now if since is None else since
     call.queued_at = call.queued_at or cx.now
     cx.begin(call, SegmentKind.QUEUE, queue=queue)
-    cx.note(call, "queued", queue=queue, priority=priority)
+    if call.queued_since < cx.now:
+        call.segments[-1].since = call.queued_since
+    cx.note(
+        call,
+        "queued",
+        queue=queue,
+        priority=priority,
+        since=call.queued_since,
+        caller=call.caller_number,
+    )
     settings = cx.state.directory.queues.get(queue)
     if settings is not None:
         if settings.record is RecordFrom.ANSWERED:
@@ -72,6 +83,7 @@ def enter_queue(
             since=call.queued_since,
             priority=priority,
             skills=call.skills,
+            transferred=transferred,
         )
     )
 
@@ -82,6 +94,7 @@ def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
         return
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, result)
+    cx.note(call, "left_queue", queue=call.queue, reason=result)
     for leg in offered_legs(call):
         if leg.state is LegState.ANNOUNCING:
             release_agent(cx, call, leg)  # had accepted: theirs was the contact
@@ -164,7 +177,7 @@ def accept(cx: Context, call: Call, leg: Leg) -> None:
     """An offered agent answered: theirs is the call; the bridge follows the announcement."""
     call.agent = leg.agent
     cx.close(call, SegmentKind.OFFER, "answered", leg.agent)
-    cx.note(call, "agent_answered", agent=leg.agent)
+    cx.note(call, "agent_answered", agent=leg.agent, channel=leg.channel)
     cx.tell(OfferAnswered(contact=call.id, agent=leg.agent))
     media = announcement(cx, call)
     if leg.line_call:

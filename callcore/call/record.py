@@ -35,6 +35,8 @@ class Segment(msgspec.Struct, kw_only=True, omit_defaults=True):
     target: str = ""
     #: How it ended: answered, no_answer, busy, abandoned, overflow, transferred, …
     result: str = ""
+    #: Of a queue: since when it counts as waiting, where it brought a wait along.
+    since: float | None = None
 
 
 class CallEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

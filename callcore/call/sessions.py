@@ -142,6 +142,7 @@ def changed(cx: Context, decision: AgentChanged) -> None:
             agent=decision.agent,
             state=decision.state,
             before=decision.before,
+            status=decision.status,
             reason=decision.reason,
             phone=session.phone if session is not None else "",
             queue=decision.queue,

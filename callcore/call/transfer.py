@@ -82,7 +82,8 @@ def _go_to(cx: Context, call: Call, target: Target | None, dialled: str) -> None
         cx.note(call, "dial_failed", target=dialled, result="no_such_number")
         _direct_failed(cx, call, LegFailure.FAILED)
     elif target.kind is TargetKind.QUEUE:
-        queueing.enter_queue(cx, call, target.id, priority=call.priority)
+        sent = call.transfers > 0
+        queueing.enter_queue(cx, call, target.id, priority=call.priority, transferred=sent)
     else:
         call.run = None
         tree_walk.enter_tree(cx, call, target.id)
@@ -310,7 +311,7 @@ def _let_go(cx: Context, call: Call, leg: Leg | None, *, refer: bool) -> None:
     if refer:
         cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=True))
     cx.close(call, SegmentKind.TALK, "transferred", leg.agent)
-    release_agent(cx, call, leg)
+    release_agent(cx, call, leg, transferred=True)
     cx.hang_up(call, leg)
 
 
@@ -321,7 +322,7 @@ def _finish_transfer(cx: Context, call: Call, moved: Transfer) -> None:
         return
     if moved.refer:
         cx.do(AnswerTransfer(call=call.id, channel=leg.channel, ok=True))
-    release_agent(cx, call, leg)
+    release_agent(cx, call, leg, transferred=True)
     cx.hang_up(call, leg)
 
 
@@ -375,7 +376,7 @@ def _recall(cx: Context, call: Call) -> None:
 
 def transferring_side_gone(cx: Context, call: Call, leg: Leg) -> None:
     """The phone that asked hung up before the target answered: it may (RFC 3515 §2.4.4)."""
-    release_agent(cx, call, leg)
+    release_agent(cx, call, leg, transferred=True)
     cx.drop_leg(call, leg.channel)
 
 
@@ -433,7 +434,7 @@ def _take_over(cx: Context, kept: Call, consult: Call, transferor: Leg) -> None:
     cx.do(Leave(call=kept.id, bridge=kept.bridge, channel=kept.channel))
     if since is not None:
         queueing.leave_queue(cx, consult, "transferred")
-        queueing.enter_queue(cx, kept, queue, priority=priority, since=since)
+        queueing.enter_queue(cx, kept, queue, priority=priority, since=since, transferred=True)
     else:
         _take_over_ringing(cx, kept, consult)
 
@@ -441,7 +442,7 @@ def _take_over(cx: Context, kept: Call, consult: Call, transferor: Leg) -> None:
 def _drop_transferor(cx: Context, kept: Call, transferor: Leg) -> None:
     talking.hold(cx, kept, transferor, on=False)
     cx.close(kept, SegmentKind.TALK, "transferred", transferor.agent)
-    release_agent(cx, kept, transferor)
+    release_agent(cx, kept, transferor, transferred=True)
     cx.hang_up(kept, transferor)
 
 
