@@ -1,58 +1,79 @@
-"""The distributor against what is known: Erlang C, and a matcher that looks at everything."""
+"""The distributor against what is known: Erlang C and A, and a matcher that looks at everything."""
 
 from __future__ import annotations
 
 import math
 import random
-from heapq import heappop, heappush
+
+import pytest
 
 from callcore.acd import events as ev
 from callcore.acd.distributor import Distributor
+from callcore.bench.day import HOUR, Day, Load, Shift, draw_callers
+from callcore.bench.erlang import Erlang
+from callcore.bench.simulation import Simulation
 from callcore.directory import Agent, Member, Queue
 
-ERLANGS, AGENTS, AHT = 10.0, 14, 180.0
-P_WAIT = 0.17413
+#: Erlangs, agents, handling time; patience. The two known points come first.
+GRID = [
+    Erlang(10.0, 14, 180.0),
+    Erlang(10.0, 14, 180.0, 180.0),
+    Erlang(2.0, 4, 60.0),
+    Erlang(20.0, 25, 300.0),
+    Erlang(5.0, 5, 120.0, 60.0),
+    Erlang(30.0, 28, 240.0, 300.0),
+    Erlang(80.0, 84, 200.0, 120.0),
+]
+BATCHES, CONTACTS = 20, 2000
 
 
-def waited_shares(seed, batches, contacts):
-    """Shares of contacts that had to wait, batch by batch (Poisson arrivals, exponential AHT)."""
-    draw = random.Random(seed)
-    names = [f"a{n:02}" for n in range(AGENTS)]
+def played(theory):
+    """Fates in order of arrival: Poisson arrivals, exponential talk and patience."""
+    names = [f"a{n:03}" for n in range(theory.agents)]
+    per_hour = theory.arrival_rate * HOUR
+    ends = (BATCHES + 1) * CONTACTS / theory.arrival_rate
+    load = Load(
+        queue="q",
+        rate=((0.0, per_hour), (ends, per_hour)),
+        talk_seconds=theory.handling_seconds,
+        patience_seconds=theory.patience_seconds,
+        spread=None,
+    )
     queue = Queue(id="q", members=tuple(Member(agent=name) for name in names))
-    acd = Distributor()
-    acd.handle(ev.Configured(queues={"q": queue}, agents={n: Agent(id=n) for n in names}), 0.0)
-    for name in names:
-        acd.handle(ev.LoggedIn(agent=name), 0.0)
-    talks, arrival, shares = [], 0.0, []
-
-    def serve(actions, now):
-        for action in actions:
-            if isinstance(action, ev.Offer):
-                acd.handle(ev.OfferAnswered(contact=action.contact, agent=action.agent), now)
-                end = now + draw.expovariate(1 / AHT)
-                heappush(talks, (end, action.contact, action.agent))
-
-    for batch in range(batches):
-        waited = 0
-        for n in range(contacts):
-            arrival += draw.expovariate(ERLANGS / AHT)
-            while talks and talks[0][0] <= arrival:
-                now, contact, agent = heappop(talks)
-                serve(acd.handle(ev.ContactReleased(contact=contact, agent=agent), now), now)
-            actions = acd.handle(ev.ContactQueued(contact=f"c{batch}.{n}", queue="q"), arrival)
-            waited += not actions
-            serve(actions, arrival)
-        shares.append(waited / contacts)
-    return shares
+    day = Day(
+        queues={"q": queue},
+        agents={name: Agent(id=name) for name in names},
+        callers=draw_callers([load], seed=1),
+        shifts=[Shift(name, 0.0, 2 * ends) for name in names],
+    )
+    return list(Simulation(day).play().values())
 
 
-def test_waiting_probability_is_erlang_c():
-    """10 erlangs at 14 agents: P(wait) within 3 standard errors (batch means after a warm-up)."""
-    shares = waited_shares(seed=7, batches=21, contacts=1500)[1:]
-    mean = sum(shares) / len(shares)
-    error = math.sqrt(sum((each - mean) ** 2 for each in shares) / (len(shares) - 1) / len(shares))
-    assert abs(mean - P_WAIT) < 3 * error
-    assert error < 0.01
+def agrees(values, expected):
+    """Batch means without the first, a warm-up: within 3 standard errors."""
+    batches = [
+        sum(values[begins : begins + CONTACTS]) / CONTACTS
+        for begins in range(CONTACTS, len(values) - CONTACTS, CONTACTS)
+    ]
+    mean = sum(batches) / len(batches)
+    spread = sum((each - mean) ** 2 for each in batches) / (len(batches) - 1)
+    error = math.sqrt(spread / len(batches))
+    assert error < 0.2 * expected, "too few to say anything"
+    assert abs(mean - expected) < 3 * error, (mean, expected, error)
+
+
+@pytest.mark.parametrize(
+    "theory", GRID, ids=lambda t: f"{t.erlangs:g}-{t.agents}-{t.patience_seconds:g}"
+)
+def test_waits_are_those_of_erlang(theory):
+    """P(wait), mean wait, share within 20 s (Erlang C) and share of abandons (Erlang A)."""
+    fates = played(theory)
+    agrees([fate.wait > 0 for fate in fates], theory.waits)
+    agrees([fate.wait for fate in fates], theory.mean_wait)
+    if math.isinf(theory.patience_seconds):
+        agrees([fate.wait <= 20.0 for fate in fates], theory.within(20.0))
+    else:
+        agrees([fate.abandoned is not None for fate in fates], theory.abandons)
 
 
 def random_state(draw):
