@@ -132,6 +132,8 @@ def _registration(name: str, user: str, host: str, uri: str) -> Section:
             ("forbidden_retry_interval", "60"),
             ("fatal_retry_interval", "60"),
             ("max_retries", "100000"),
+            # At once: for the sake of providers with many accounts Asterisk waits up to 10 s.
+            ("max_random_initial_delay", "0"),
             # Calls of this registration are known by the line parameter, whatever their address.
             ("line", "yes"),
             ("endpoint", name),
