@@ -191,7 +191,7 @@ class Distributor:
         stats = self.floor.state.stats
         begin = stats.since
         closed = stats.begin_interval(event.at, agents)
-        if closed is not None:
+        if begin is not None and closed is not None:
             self._router.out.append(ev.IntervalEnded(begin=begin, counts=closed))
 
     def _configured(self, event: ev.Configured) -> None:

@@ -31,8 +31,8 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
     Nobody keeps an entry: the end of the interval takes all of them away.
     """
 
-    #: When the interval began; 0: none was begun yet.
-    since: float = 0.0
+    #: When the interval began; None: none was begun yet.
+    since: float | None = None
     #: The intervals of today that are over.
     day: Counts = msgspec.field(default_factory=Counts)
 
@@ -40,7 +40,8 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         """Seconds of this interval in the state that the agent is shown in; logged out: none."""
         if agent.state is State.LOGGED_OUT:
             return 0.0
-        return max(0.0, until - max(agent.since, self.since))
+        since = agent.since if self.since is None else max(agent.since, self.since)
+        return max(0.0, until - since)
 
     def spend(self, agent: LiveAgent, until: float) -> None:
         """Count them: the state changes, or the interval ends."""
@@ -55,14 +56,14 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         callcore was away.
         """
         began = self.since
-        end = min(at, began + INTERVAL_SECONDS) if began else at
+        end = at if began is None else min(at, began + INTERVAL_SECONDS)
         for agent in agents:
             self.spend(agent, end)
         closed = Counts(queues=self.queues, agents=self.agents, skills=self.skills)
         self.queues, self.agents, self.skills = _carried(self.queues), {}, _carried(self.skills)
         self.since = at
         self.day.merge(closed)
-        return closed if began else None
+        return None if began is None else closed
 
     def begin_day(self) -> None:
         """The intervals that are over were yesterday's."""

@@ -228,8 +228,19 @@ def withdraw(cx: Context, decision: Withdraw) -> None:
     )
     for leg in offered_legs(call):
         if leg.agent == decision.agent:
+            if leg.state is LegState.ANNOUNCING:
+                _answered_too_late(call, leg, decision.reason.value)
             _stop_offer(cx, call, leg, reason, decision.reason.value)
     _nobody_rings(cx, call)
+
+
+def _answered_too_late(call: Call, leg: Leg, result: str) -> None:
+    """Answered in the same moment in which the distributor withdrew the offer: that one counts."""
+    call.agent = ""
+    for segment in reversed(call.segments):
+        if segment.kind is SegmentKind.OFFER and segment.agent == leg.agent:
+            segment.result = result
+            return
 
 
 def overflow(cx: Context, decision: Overflow) -> None:

@@ -58,7 +58,8 @@ class Switch:
         self._timers: list[tuple[float, CallId]] = []
         self._armed: dict[CallId, float] = {}
         since = distributor.snapshot().stats.since
-        self._interval_ends = since + INTERVAL_SECONDS if since else 0.0
+        #: None: no interval was begun yet.
+        self._interval_ends = None if since is None else since + INTERVAL_SECONDS
         self.cx.touched.update(self.state.calls)
         self._arm()
 
@@ -80,7 +81,7 @@ class Switch:
         queue_time = self.distributor.next_timer()
         if queue_time is not None:
             times.append(queue_time)
-        if self._interval_ends:
+        if self._interval_ends is not None:
             times.append(self._interval_ends)
         times.extend(
             since + reconcile.LINK_GRACE_SECONDS
@@ -116,7 +117,7 @@ class Switch:
     def _begin(self, now: float) -> None:
         self.cx.now = now
         self.cx.actions = []
-        if now >= self._interval_ends:
+        if self._interval_ends is None or now >= self._interval_ends:
             self._begin_interval(now)
 
     def _begin_interval(self, now: float) -> None:

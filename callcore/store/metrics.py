@@ -1,14 +1,15 @@
-"""Queue figures per interval, counted from call records with the formulas of `acd/stats.py`.
+"""Queue figures per interval, counted from call records with the formulas of `acd/counts.py`.
 
-A call counts once for every time it entered a queue (a QUEUE segment), in the interval in which it
-entered; what came of it counts in that same interval, so that the sums of an interval add up. Its
-handling (talk, hold, wrap-up of agents until the next queue) counts for the queue it was answered
-in. `QueueStats` carries the formulas: service level, ASA, AHT, abandon rate.
+The distributor's own counters are in the database as well (`store/intervals.py`). These are found
+on another way, from what each call's segments say, and must agree to the call: `callcore report
+check` compares them. Each fact counts in the interval in which it happened: a call enters at the
+begin of a QUEUE segment, is answered when an agent accepts it, and is handled when the wrap-up is
+over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -28,17 +29,114 @@ class Interval(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Visit(msgspec.Struct, kw_only=True):
-    """One stay in a queue and what followed it."""
+    """One stay in a queue, and the offers made meanwhile."""
 
     queued: Segment
-    offers: int = 0
-    handling: list[Segment] = []
+    offers: list[Segment] = []
+
+    @property
+    def since(self) -> float:
+        return self.queued.start if self.queued.since is None else self.queued.since
+
+    @property
+    def answered_at(self) -> float | None:
+        """When an agent took an offer; the stay itself ends after the announcement."""
+        taken = (offer.end for offer in self.offers if offer.result == "answered")
+        return next(taken, self.queued.end if self.queued.result == "answered" else None)
 
 
-#: How a stay in a queue ended (`Segment.result`); anything else but ``answered`` is taken out.
-OVERFLOWED = ("overflow", "max_wait")
-REFUSED = ("queue_full", "no_such_queue")
+#: Why a queue turns a contact away at the door (then it stayed no time at all).
+AT_THE_DOOR = ("queue_full", "closed", "unstaffed", "estimated_wait", "no_such_queue")
+#: How it gives up on one that waits.
+GIVEN_UP = ("overflow", "max_wait", *AT_THE_DOOR)
 ABANDONED = ("abandoned",)
+#: How an offer ended that the agent should have taken.
+RONA = ("no_answer", "busy", "rejected", "cancelled")
+
+
+class _Counter:
+    """Counters by queue and interval."""
+
+    def __init__(
+        self, queues: Mapping[QueueId, Queue], begin: float, end: float, seconds: float
+    ) -> None:
+        self._queues = queues
+        self._begin, self._end, self._seconds = begin, end, seconds
+        self.counted: dict[tuple[QueueId, int], QueueStats] = {}
+
+    def at(self, queue: QueueId, moment: float) -> QueueStats:
+        """Where something that happened then is counted; outside the range: nowhere."""
+        if not self._begin <= moment < self._end:
+            return QueueStats()
+        key = (queue, int((moment - self._begin) // self._seconds))
+        return self.counted.setdefault(key, QueueStats())
+
+    def visit(self, visit: _Visit) -> None:
+        queued = visit.queued
+        name, result, end = queued.queue, queued.result, queued.end
+        if result in AT_THE_DOOR and end == queued.start:
+            self.at(name, queued.start).refused += result != "no_such_queue"
+            return
+        self.at(name, queued.start).entered += 1
+        for offer in visit.offers:
+            self._offer(name, offer)
+        answered_at = visit.answered_at
+        if answered_at is not None:
+            stats = self.at(name, answered_at)
+            stats.count_answered(answered_at - visit.since, self._config(name))
+        elif end is not None:
+            self._unanswered(self.at(name, end), result, end - visit.since, self._config(name))
+
+    def _config(self, name: QueueId) -> Queue:
+        return self._queues.get(name) or Queue(id=name)
+
+    def _offer(self, name: QueueId, offer: Segment) -> None:
+        self.at(name, offer.start).offers += 1
+        if offer.end is not None and offer.result in RONA:
+            self.at(name, offer.end).rona += 1
+
+    def _unanswered(self, stats: QueueStats, result: str, wait: float, config: Queue) -> None:
+        if result in ABANDONED:
+            stats.count_abandoned(wait, config)
+        elif result in GIVEN_UP:
+            stats.overflowed += 1
+            stats.left(wait)
+        else:
+            stats.taken_out += 1
+
+    def handling(self, segments: Sequence[Segment]) -> None:
+        """An agent's part counts when its wrap-up is over, and as a talk from the answer on."""
+        for number, segment in enumerate(segments):
+            before, after = segments[:number], segments[number:]
+            if segment.kind is SegmentKind.WRAP_UP and segment.end is not None:
+                self._handled(segment, segment.start, before, segment.end)
+            elif _consulted(segment, after) and segment.end is not None:
+                self._handled(segment, segment.end, before, segment.end)
+
+    def _handled(
+        self, part: Segment, talked_until: float, before: Sequence[Segment], at: float
+    ) -> None:
+        own = [each for each in before if each.agent == part.agent]
+        former = [each.start for each in own if each.kind is SegmentKind.WRAP_UP]
+        since = max(former, default=0.0)
+        begins = [moment for each in own if (moment := _answered_at(each)) >= since]
+        begin = min(begins, default=part.start)
+        hold = sum(_length(e) for e in own if e.kind is SegmentKind.HOLD and e.start >= begin)
+        talk = max(0.0, talked_until - begin - hold)
+        self.at(part.queue, at).handling.add(talk, hold, at - talked_until)
+
+
+def _answered_at(segment: Segment) -> float:
+    """When this segment of an agent says that the agent took the call; -1: it does not."""
+    if segment.kind is SegmentKind.OFFER and segment.result == "answered":
+        return segment.end or -1.0
+    return segment.start if segment.kind is SegmentKind.TALK else -1.0
+
+
+def _consulted(talk: Segment, after: Sequence[Segment]) -> bool:
+    """A talk with an agent whom an attended transfer gave to another call: no wrap-up here."""
+    wrapped = any(e.kind is SegmentKind.WRAP_UP and e.agent == talk.agent for e in after)
+    return talk.kind is SegmentKind.TALK and bool(talk.agent and talk.queue) and not wrapped
 
 
 def by_interval(
@@ -51,75 +149,34 @@ def by_interval(
     """Figures per queue and interval, ordered by both; intervals without calls are left out.
 
     A queue that is configured no more is counted with the defaults."""
-    counted: dict[tuple[QueueId, int], QueueStats] = {}
+    counter = _Counter(queues, begin, end, seconds)
     for record in records:
         for visit in visits(record):
-            start = visit.queued.start
-            if begin <= start < end:
-                key = (visit.queued.queue, int((start - begin) // seconds))
-                stats = counted.setdefault(key, QueueStats())
-                config = queues.get(visit.queued.queue) or Queue(id=visit.queued.queue)
-                _count(stats, visit, config)
+            counter.visit(visit)
+        counter.handling(record.segments)
     return [
         Interval(
             queue=queue,
             begin=begin + number * seconds,
             end=min(end, begin + (number + 1) * seconds),
-            stats=counted[queue, number],
+            stats=counter.counted[queue, number],
         )
-        for queue, number in sorted(counted)
+        for queue, number in sorted(counter.counted)
     ]
 
 
 def visits(record: CallRecord) -> Iterator[_Visit]:
-    """The stays in queues of one call, each with the offers and the handling it led to."""
+    """The stays in queues of one call, each with its offers."""
     visit: _Visit | None = None
     for segment in record.segments:
         if segment.kind is SegmentKind.QUEUE:
             if visit is not None:
                 yield visit
             visit = _Visit(queued=segment)
-        elif visit is None:
-            continue
-        elif segment.kind is SegmentKind.OFFER:
-            visit.offers += 1
-        elif segment.agent and segment.kind in _HANDLING:
-            visit.handling.append(segment)
+        elif visit is not None and segment.kind is SegmentKind.OFFER:
+            visit.offers.append(segment)
     if visit is not None:
         yield visit
-
-
-_HANDLING = (SegmentKind.TALK, SegmentKind.HOLD, SegmentKind.WRAP_UP)
-
-
-def _count(stats: QueueStats, visit: _Visit, config: Queue) -> None:
-    result = visit.queued.result
-    wait = _length(visit.queued)
-    if result in REFUSED:
-        stats.refused += 1
-        return
-    stats.entered += 1
-    stats.offers += visit.offers
-    if result == "answered":
-        stats.count_answered(wait, config)
-        _count_handling(stats, visit)
-    elif result in ABANDONED:
-        stats.count_abandoned(wait, config)
-    elif result in OVERFLOWED:
-        stats.overflowed += 1
-        stats.left(wait)
-    elif visit.queued.end is not None:
-        stats.taken_out += 1
-        stats.left(wait)
-
-
-def _count_handling(stats: QueueStats, visit: _Visit) -> None:
-    """Hold lies inside talk: talk is counted without it."""
-    spent = dict.fromkeys(_HANDLING, 0.0)
-    for segment in visit.handling:
-        spent[segment.kind] += _length(segment)
-    talk, hold, wrap_up = spent.values()
-    stats.handling.add(max(0.0, talk - hold), hold, wrap_up)
 
 
 def _length(segment: Segment) -> float:

@@ -30,9 +30,9 @@ def answered(start: float, wait: float, talk: float, hold: float, wrap_up: float
     return record(
         queued(start, wait, "answered"),
         segment(SegmentKind.OFFER, start, connected, agent="ann", result="answered"),
-        segment(SegmentKind.TALK, connected, ended, agent="ann"),
+        segment(SegmentKind.TALK, connected, ended, agent="ann", queue="sales"),
         segment(SegmentKind.HOLD, connected + 1, connected + 1 + hold, agent="ann"),
-        segment(SegmentKind.WRAP_UP, ended, ended + wrap_up, agent="ann"),
+        segment(SegmentKind.WRAP_UP, ended, ended + wrap_up, agent="ann", queue="sales"),
     )
 
 
@@ -72,13 +72,32 @@ def test_intervals_begin_where_asked_and_hold_what_entered_in_them() -> None:
     assert [(i.begin, i.end, i.stats.entered) for i in intervals] == [(0, 900, 2), (900, 1500, 1)]
 
 
+def test_each_fact_counts_when_it_happened() -> None:
+    """Entered in one interval, answered in the next, handled in the third."""
+    intervals = by_interval([answered(890, 20, 880, 0, 30)], {"sales": SALES}, 0, 3600)
+    counted = [
+        (i.begin, i.stats.entered, i.stats.answered, i.stats.handling.handled) for i in intervals
+    ]
+    assert counted == [(0, 1, 0, 0), (900, 0, 1, 0), (1800, 0, 0, 1)]
+
+
+def test_a_wait_brought_along_and_an_announcement() -> None:
+    """The wait counts from where it began; the answer ends it, not the bridge."""
+    moved = Segment(
+        kind=SegmentKind.QUEUE, start=100, end=115, queue="sales", result="answered", since=40
+    )
+    call = record(moved, segment(SegmentKind.OFFER, 104, 110, agent="ann", result="answered"))
+    (interval,) = by_interval([call], {"sales": SALES}, 0, 900)
+    assert interval.stats.answered_wait_seconds == 70
+
+
 def test_two_queues_of_one_call_are_two_visits() -> None:
     """After a transfer to a second queue each queue has its own wait and handling."""
     call = record(
         queued(0, 10, "answered"),
-        segment(SegmentKind.TALK, 10, 40, agent="ann"),
+        segment(SegmentKind.TALK, 10, 40, agent="ann", queue="sales"),
         queued(40, 5, "answered", queue="support"),
-        segment(SegmentKind.TALK, 45, 145, agent="bob"),
+        segment(SegmentKind.TALK, 45, 145, agent="bob", queue="support"),
     )
     sales, support = by_interval([call], {}, 0, 900)
     assert (sales.queue, sales.stats.handling.talk_seconds) == ("sales", 30)
