@@ -19,10 +19,12 @@ PORT, TLS_PORT = 5060, 5061
 PHONES = ("601", "602", "603")
 PASSWORD = "lab-secret"
 
+# Without bridge_native_rtp: in 22.10 one side of every sixth attended transfer right behind a hold
+# stays silent with it.
 MODULES = """
 pbx_config app_dial app_echo app_read app_verbose app_playback app_stack app_senddtmf
 app_playtones
-chan_pjsip bridge_simple bridge_native_rtp bridge_softmix bridge_builtin_features bridge_holding
+chan_pjsip bridge_simple bridge_softmix bridge_builtin_features bridge_holding
 codec_ulaw codec_alaw codec_g722 codec_resample codec_opus_open_source codec_a_mu
 format_pcm format_wav format_sln
 func_callerid func_channel func_hangupcause func_strings func_env func_pjsip_endpoint

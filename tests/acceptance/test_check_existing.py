@@ -72,8 +72,9 @@ async def test_what_is_there_is_confirmed(asterisk, settings_of):
     assert left == []
 
 
-async def test_each_lack_is_named(asterisk, settings_of):
+async def test_each_lack_is_named(asterisk, settings_of, monkeypatch):
     """Unshared directories, another application, wrong passwords, nobody there."""
+    monkeypatch.setattr("callcore.telephony.ami.LOGIN_TIMEOUT", 2.0)
     elsewhere = settings_of(remote_prompts="/nowhere", remote_recordings="/nowhere", app="other")
     assert wrong(await survey(elsewhere)) == [
         PUSH,

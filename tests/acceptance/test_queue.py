@@ -269,6 +269,7 @@ async def test_either_side_hanging_up_ends_the_talk(floor: Floor, by: str) -> No
     caller, desk = await talk(floor, "601", "p1")
     caller.play(audio.tone(CALLER, 1.0), loop=True)
     await hears(desk, CALLER)
+    await asyncio.sleep(0.3)  # sound must flow into the file
     first, second = (caller, desk) if by == "caller" else (desk, caller)
     await first.hang_up()
     assert (await second.ended.within(3)).by == "remote"

@@ -29,7 +29,9 @@ from callcore.telephony.ari import AriSettings
 from callcore.telephony.asterisk import AsteriskBackend
 from callcore.telephony.managed import AsteriskPaths, ManagedAsterisk, ManagedSettings
 from callcore.telephony.provision import FileProvisioner
+from tests.acceptance.floor import until
 from tests.addresses import Block
+from tests.load import slack
 
 pytestmark = pytest.mark.acceptance
 
@@ -188,7 +190,8 @@ class Score:
         # The mixer may lack a late packet once: 20 ms of silence inside a tone.
         spans = audio.tone_intervals(channel, TONES[who], threshold=2000, shortest=0.06)
         heard = [start for start, _ in spans]
-        assert heard == pytest.approx(expected, abs=ALIGNED), f"{who}: {heard} != {expected}"
+        aligned = pytest.approx(expected, abs=ALIGNED * slack())
+        assert heard == aligned, f"{who}: {heard} != {expected}"
 
 
 START = act.StartRecording(
@@ -237,7 +240,7 @@ async def test_aligned_through_mutual_silence_without_packets(site: Site) -> Non
     score.check("ann", right, row)
     assert audio.tone_intervals(left, TONES["ann"], threshold=500) == []
     assert audio.tone_intervals(right, TONES["customer"], threshold=500) == []
-    assert row.seconds == pytest.approx(stopped_at - row.started_at, abs=ALIGNED)
+    assert row.seconds == pytest.approx(stopped_at - row.started_at, abs=ALIGNED * slack())
     await hang_up(customer, ann)
 
 
@@ -262,8 +265,8 @@ async def test_pause_is_silent_and_what_follows_is_in_place(site: Site) -> None:
     for who, channel in zip(("customer", "ann"), site.sound(row), strict=True):
         score.check(who, channel, row)
         assert not channel[round(gap.start * audio.RATE) : round(gap.end * audio.RATE)].any()
-    assert gap.start == pytest.approx(paused_at - row.started_at, abs=ALIGNED)
-    assert gap.end == pytest.approx(resumed_at - row.started_at, abs=ALIGNED)
+    assert gap.start == pytest.approx(paused_at - row.started_at, abs=ALIGNED * slack())
+    assert gap.end == pytest.approx(resumed_at - row.started_at, abs=ALIGNED * slack())
     await hang_up(customer, ann)
 
 
@@ -326,9 +329,7 @@ async def test_a_raw_file_that_cannot_be_made_is_a_reason(site: Site) -> None:
             act.StartRecording(call="c", recording="r2", channel="customer-1")
         )
     customer.play(audio.tone(TONES["customer"], 0.5))
-    await asyncio.sleep(0.7)
-    heard = ann.heard()
-    assert audio.tone_intervals(heard.samples, TONES["customer"])
+    await until(lambda: bool(audio.tone_intervals(ann.heard().samples, TONES["customer"])))
     await finish(site)
     await hang_up(customer, ann)
 
@@ -354,5 +355,7 @@ async def test_from_the_answer_with_music_before_the_agent(site: Site) -> None:
     left, right = site.sound(row)
     score.check("customer", left, row)
     spans = audio.tone_intervals(right, TONES["ann"], threshold=2000, shortest=0.06)
-    assert spans[-1][0] == pytest.approx(score.sent["ann"][0] - row.started_at, abs=ALIGNED)
+    assert spans[-1][0] == pytest.approx(
+        score.sent["ann"][0] - row.started_at, abs=ALIGNED * slack()
+    )
     await hang_up(customer, ann)

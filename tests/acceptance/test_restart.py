@@ -15,7 +15,7 @@ import pytest_asyncio
 from callcore.lab import audio
 from callcore.lab.call import Call
 from callcore.lab.sipp import answering_phones, callers, register_phones
-from callcore.lab.site import PATIENCE
+from tests.load import slack
 
 from .floor import Floor, hears, hears_speech, open_floor, phone_config, rung, talk
 
@@ -197,7 +197,7 @@ async def night(floor: Floor) -> AsyncIterator[Night]:
 
 async def test_callcore_is_back_soon(night: Night) -> None:
     """Ready, with everybody, within three seconds (the interpreter's start is in it)."""
-    assert night.took < 3 * PATIENCE, night.took
+    assert night.took < 3 * slack(), night.took
 
 
 async def test_nobody_is_lost_and_nobody_is_twice(night: Night) -> None:

@@ -55,6 +55,14 @@ async def test_a_value_cannot_start_a_header_of_its_own(real: AsteriskWorld) -> 
     assert refused.value.status == 404
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody answers is given up sooner."""
+    monkeypatch.setattr("callcore.telephony.ami.LOGIN_TIMEOUT", 2.0)
+    monkeypatch.setattr("callcore.telephony.ami.ACTION_TIMEOUT", 2.0)
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_a_wrong_password_is_said_and_never_shown(
     asterisk: managed.ManagedAsterisk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,6 +75,7 @@ async def test_a_wrong_password_is_said_and_never_shown(
     assert "wr0ng" not in caplog.text + repr(wrong)
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_without_a_link_actions_are_unavailable(asterisk: managed.ManagedAsterisk) -> None:
     """A link that falls silent fails the action in a bounded time, and a new login follows."""
     async with TcpProxy(asterisk.ami_host, asterisk.ami_port) as proxy:
