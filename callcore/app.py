@@ -22,6 +22,7 @@ from callcore import site
 from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
 from callcore.call.events import DayBegan, DirectoryChanged, Started, TreesChanged
+from callcore.call.queue_log import QueueLog
 from callcore.config import Settings, load_settings
 from callcore.directory import without_secrets
 from callcore.directory_file import complete_secrets
@@ -33,6 +34,7 @@ from callcore.node import Node, open_node
 from callcore.recording.recorder import Recorder
 from callcore.services import ShellServices
 from callcore.store.archive import StoreArchive
+from callcore.store.queue_log_file import QueueLogFile
 from callcore.store.store import Store
 from callcore.switchboard import LiveSwitchboard
 from callcore.types import TreeId
@@ -98,8 +100,13 @@ class App:
             audio_format=settings.recording.format,
         )
         self.services = ShellServices(
-            store, self.recorder, lambda: self.settings.directory, self.metrics.call_ended
+            store,
+            self.recorder,
+            lambda: self.settings.directory,
+            self.metrics.call_ended,
+            self._queue_log(recovered),
         )
+        self._last_input = recovered.now
         self.dispatcher = Dispatcher(
             recovered.switch, self.journal, node.backend, self.services, Clock(recovered.now)
         )
@@ -119,6 +126,19 @@ class App:
             StoreArchive(store.engine, self.recorder.directory),
             self.metrics,
         )
+
+    def _queue_log(self, recovered: Recovered) -> QueueLogFile | None:
+        """The log goes on with the calls that are there; those of the replay have their lines."""
+        if not self.settings.store.queue_log:
+            return None
+        lines = QueueLog(lambda agent: self.settings.directory.queues_of(agent))
+        seats = recovered.switch.distributor.floor.seats.values()
+        statuses = {seat.agent.id: seat.agent.status.value for seat in seats}
+        lines.resume(recovered.switch.state, statuses)
+        path = self.settings.paths.var / "log" / "queue_log"
+        file = QueueLogFile(path, lines, self.settings.store.queue_log_days)
+        file.write([lines.started(time.time())])
+        return file
 
     # --- start -----------------------------------------------------------------------------
 
@@ -170,6 +190,8 @@ class App:
 
     def _tell_what_is_configured(self) -> None:
         self.dispatcher.post(Started(prefix=_base36(int(time.time() * 10))))
+        if 0 < self._last_input < _midnight(datetime.now()).timestamp():
+            self.dispatcher.post(DayBegan())  # while we were away
         self._put_in_force()
 
     def _put_in_force(self) -> None:
@@ -239,7 +261,7 @@ class App:
     async def _tell_midnight(self) -> None:
         while True:
             now = datetime.now().astimezone()
-            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            midnight = _midnight(now + timedelta(days=1))
             await asyncio.sleep((midnight - now).total_seconds() + 0.001)
             self.dispatcher.post(DayBegan())
 
@@ -298,6 +320,10 @@ def _with_phone_secrets(settings: Settings) -> Settings:
         settings.directory_file, settings.configured, settings.configured_places
     )
     return load_settings(Path(settings.file)) if made else settings
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _base36(number: int) -> str:

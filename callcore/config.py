@@ -125,6 +125,10 @@ class StoreSettings(Section, frozen=True, kw_only=True):
 
     #: ``postgresql+asyncpg://user@host/name``; empty: SQLite in var/callcore.db.
     url: str = ""
+    #: Write var/log/queue_log as Asterisk's queues do, for QueueMetrics, Asternic and their like.
+    queue_log: bool = False
+    #: So many days of it are kept, one file each; 0: all.
+    queue_log_days: Annotated[int, msgspec.Meta(ge=0)] = 31
 
 
 class JournalSettings(Section, frozen=True, kw_only=True):
@@ -282,7 +286,8 @@ def _resolve(source: TomlSource, base: Path, given: dict[str, Any]) -> dict[str,
         prompts=var / "prompts" if paths.prompts == Path() else base / paths.prompts,
     )
     if not given["store"].url:
-        given["store"] = StoreSettings(url=f"sqlite+aiosqlite:///{var / 'callcore.db'}")
+        url = f"sqlite+aiosqlite:///{var / 'callcore.db'}"
+        given["store"] = msgspec.structs.replace(given["store"], url=url)
     given["asterisk"] = _with_passwords(source, base, given["asterisk"])
     _check_sip(source, given["sip"])
     _check_api(source, given["api"])

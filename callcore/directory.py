@@ -245,6 +245,14 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     transfers: Transfers = Transfers()
     language: str = "en"
 
+    def queues_of(self, agent: AgentId) -> list[QueueId]:
+        """The queues that an agent serves."""
+        return [
+            queue.id
+            for queue in self.queues.values()
+            if any(member.agent == agent for member in queue.members)
+        ]
+
 
 def without_secrets(directory: Directory) -> Directory:
     """What the rules, the journal and snapshots are given: no SIP password, no PIN hash."""

@@ -30,6 +30,7 @@ from callcore.call.actions import (
 from callcore.call.events import Event, LookUpAnswered, PinChecked, VoicemailEnded
 from callcore.call.record import CallRecord
 from callcore.directory import Directory
+from callcore.store.queue_log_file import QueueLogFile
 from callcore.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -60,23 +61,29 @@ class ShellServices:
         recorder: Recorder,
         directory: Callable[[], Directory],
         ended: Callable[[CallRecord], None],
+        queue_log: QueueLogFile | None = None,
     ) -> None:
         self._store = store
         self._recorder = recorder
         self._directory = directory
         self._ended = ended
+        self._queue_log = queue_log
         self._http: aiohttp.ClientSession | None = None
         self._hasher = argon2.PasswordHasher()
         #: Bound once: the module's own looks its configuration up for every line.
         self._log = log.bind()
 
     async def close(self) -> None:
+        if self._queue_log is not None:
+            self._queue_log.close()
         if self._http is not None:
             await self._http.close()
 
     # --- rows ------------------------------------------------------------------------------
 
     def write(self, action: RowAction) -> None:
+        if self._queue_log is not None:
+            self._queue_log.put(action)
         match action:
             case WriteEvent(event=event):
                 self._store.put_event(event)
