@@ -231,6 +231,19 @@ def load_settings(path: Path, env: Mapping[str, str] | None = None) -> Settings:
     return msgspec.structs.replace(settings, directory=directory, places=places)
 
 
+def configured_var(path: Path, env: Mapping[str, str]) -> Path:
+    """`paths.var` of a file with an error; the default where the file cannot be read at all."""
+    try:
+        source = TomlSource.read(path)
+    except ConfigError:
+        source = TomlSource(str(path), "")
+    try:
+        paths: PathSettings = _section(source, "paths", PathSettings, env)
+    except ConfigError:
+        paths = PathSettings()
+    return path.absolute().parent / paths.var
+
+
 def load_file_only(path: Path, env: Mapping[str, str]) -> Settings:
     """Like `load_settings`, without run-time additions and references between entities."""
     source = TomlSource.read(path) if path.exists() else TomlSource(str(path), "")

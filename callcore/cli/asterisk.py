@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from callcore.cli.common import CONFIG, JSON, settings_of, tell
+from callcore.errors import ConfigError
 
 # Imported where needed: aiohttp and cryptography would cost every `callcore --help` 0.1 s.
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def stop(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
 
     from callcore.telephony import managed
 
-    stopped = asyncio.run(managed.stop(paths_of(settings_of(config))))
+    stopped = asyncio.run(managed.stop(paths_on_disk(config)))
     tell({"stopped": stopped}, as_json, "stopped" if stopped else "Asterisk was not running")
 
 
@@ -64,7 +66,7 @@ def status(config: Path | None = CONFIG, as_json: bool = JSON) -> None:
 
     from callcore.telephony import managed
 
-    now = asyncio.run(managed.status(paths_of(settings_of(config))))
+    now = asyncio.run(managed.status(paths_on_disk(config)))
     if now.running:
         state = "answering" if now.responding else "NOT answering"
         text = f"running: pid {now.pid}, user {now.user}, {state}, {now.config}"
@@ -80,3 +82,19 @@ def paths_of(settings: Settings) -> AsteriskPaths:
 
     own = settings.paths.prompts
     return AsteriskPaths.under(settings.paths.var, own if own.is_dir() else None)
+
+
+def paths_on_disk(config: Path | None) -> AsteriskPaths:
+    """Where the Asterisk is that runs, whatever is wrong with callcore.toml meanwhile."""
+    from callcore.config import configured_var, find_settings_file
+    from callcore.telephony.layout import AsteriskPaths
+
+    try:
+        return paths_of(settings_of(config))
+    except ConfigError as exc:
+        file = config or find_settings_file(os.environ)
+        if not file.exists():
+            raise
+        var = configured_var(file, os.environ)
+        typer.echo(f"warning: {exc}; looking at the Asterisk of {var}", err=True)
+        return AsteriskPaths.under(var)
