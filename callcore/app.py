@@ -31,6 +31,7 @@ from callcore.errors import ActionRefused, BackendError, ConfigError
 from callcore.ivr.tree import Tree
 from callcore.journal import Journal, Recovered, recover
 from callcore.node import Node, open_node
+from callcore.readiness import NOT_YET, why_not_ready
 from callcore.recording.recorder import Recorder
 from callcore.services import ShellServices
 from callcore.store.archive import StoreArchive
@@ -87,7 +88,7 @@ class App:
         self.reload_soon = asyncio.Event()
         self._provision_due = asyncio.Event()
         self._speech_due = asyncio.Event()
-        self._not_provisioned = "phones and trunks are not known to Asterisk yet"
+        self._not_provisioned = NOT_YET
         self.journal = Journal(settings.paths.var / "journal", recovered.sequence)
         self.metrics = Metrics()
         self.recorder = Recorder(
@@ -117,7 +118,7 @@ class App:
             node.backend.node,
             settings=lambda: self.settings,
             reload=self.reload,
-            not_ready=self._not_ready,
+            not_ready=lambda seen: why_not_ready(seen, self.settings, self._not_provisioned),
             trunk_states=node.trunk_states,
         )
         self.api = ApiServer(
@@ -289,10 +290,6 @@ class App:
                 except BackendError as exc:
                     log.warning("fallback_not_rendered", reason=str(exc))
             await asyncio.sleep(FALLBACK_SECONDS)
-
-    def _not_ready(self) -> str:
-        """Why phones and trunks cannot use the node yet; empty: they can."""
-        return self._not_provisioned
 
     async def close(self) -> None:
         """Let go of everything; calls in Asterisk go on."""

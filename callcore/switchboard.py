@@ -27,7 +27,7 @@ class LiveSwitchboard:
         node: str,
         settings: Callable[[], Settings],
         reload: Callable[[], Awaitable[None]],
-        not_ready: Callable[[], str],
+        not_ready: Callable[[NodeView], str],
         trunk_states: Callable[[], Mapping[TrunkId, str]],
     ) -> None:
         self._dispatcher = dispatcher
@@ -72,9 +72,7 @@ class LiveSwitchboard:
         await self._reload()
 
     def ready(self) -> str:
-        if not self._node.up:
-            return f"{self._node.id}: {self._node.reason or 'not connected'}"
-        return self._not_ready()
+        return self._not_ready(self._node)
 
     async def submit(self, event: Event) -> None:
         self._refuse_what_cannot_be(event)

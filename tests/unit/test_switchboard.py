@@ -25,7 +25,7 @@ def switchboard(run: Running) -> LiveSwitchboard:
         "simulated",
         settings=lambda: pytest.fail("not asked for"),
         reload=reload,
-        not_ready=lambda: "",
+        not_ready=lambda node: "" if node.up else node.reason or "away",
         trunk_states=dict,
     )
 
