@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from callcore.telephony.asterisk import AsteriskBackend
 from callcore.telephony.backend import Backend
 from callcore.telephony.canary import raw_directory
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
+from callcore.telephony.log_keeper import LogKeeper
 from callcore.telephony.messages import MessageStore
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner, PushProvisioner
@@ -46,7 +48,8 @@ class Node:
     collect: Collect | None
     #: How the node's trunks are: registered, unreachable …
     trunk_states: Callable[[], Mapping[TrunkId, str]]
-    #: Starts a managed Asterisk again when it died, until cancelled; None: it is not ours to start.
+    #: Starts a managed Asterisk again when it died and rotates its logs, until cancelled; None: it
+    #: is not ours.
     keep_running: Callable[[], Coroutine[None, None, None]] | None = None
 
     async def close(self) -> None:
@@ -83,10 +86,16 @@ async def _managed(settings: Settings) -> Node:
         set_fallback=provisioner.set_fallback,
         raw=paths.monitor,
         voicemail=paths.spool / "recording",
-        keep_running=Supervisor(paths, ManagedSettings.of(settings)).run,
+        keep_running=lambda: _keep(paths, ManagedSettings.of(settings)),
         collect=None,
         trunk_states=lambda: backend.trunks.states,
     )
+
+
+async def _keep(paths: AsteriskPaths, settings: ManagedSettings) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(Supervisor(paths, settings).run())
+        tasks.create_task(LogKeeper(paths).run())
 
 
 def _existing(settings: Settings) -> Node:

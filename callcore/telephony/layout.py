@@ -164,6 +164,11 @@ class AsteriskPaths(msgspec.Struct, frozen=True):
         return self.log / "messages.log"
 
     @property
+    def console(self) -> Path:
+        """What Asterisk says before and beside its own log."""
+        return self.log / "console.log"
+
+    @property
     def run(self) -> Path:
         return self.base / "run"
 

@@ -190,7 +190,7 @@ async def launch(
 ) -> int:
     """Run Asterisk detached from us; returns its pid."""
     paths.pid_file.unlink(missing_ok=True)
-    console = paths.log / "console.log"
+    console = paths.console
     command = program.command("-f", "-C", str(paths.config))
     if user is not None:
         drop = [
@@ -261,7 +261,7 @@ async def ask_ari(session: aiohttp.ClientSession, url: str) -> int:
 def last_lines(paths: AsteriskPaths, count: int = 3) -> str:
     """The end of Asterisk's logs, for the person who must find out."""
     lines: list[str] = []
-    for path in (paths.messages, paths.log / "console.log"):
+    for path in (paths.messages, paths.console):
         if path.exists():
             text = path.read_text(encoding="utf-8", errors="replace")
             lines += [line for line in text.splitlines() if line.strip()][-count:]

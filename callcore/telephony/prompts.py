@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import re
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -24,6 +27,10 @@ SUFFIXES = ("wav", "wav16", "ulaw", "alaw", "g722", "sln", "sln16", "gsm")
 VOICES = {"en": ("en-us", 155), "zh": ("cmn", 160)}
 LONGEST_TEXT = 1000
 SPEAKING_TIMEOUT = 15.0
+#: Room for spoken texts (4 h); beyond it those not played for longest are spoken anew when wanted.
+SPEECH_BYTES = 256 << 20
+#: One played so recently may be played right now.
+IN_USE_SECONDS = 3600.0
 #: Changing the way texts are spoken speaks them all again.
 RECIPE = "1"
 
@@ -42,17 +49,19 @@ class PromptLibrary:
         texts: Mapping[str, Mapping[str, str]] | None = None,
         fallback_language: str = "en",
         seen_as: str = "",
+        speech_bytes: int = SPEECH_BYTES,
     ) -> None:
         """`prompts` is written to (speech, beep); recordings in `site`/prompts come first.
 
         `texts` are the words of prompts by language and name. `seen_as` is where a foreign
-        Asterisk sees `prompts`.
+        Asterisk sees `prompts`. At most `speech_bytes` of spoken texts are kept.
         """
         self._prompts = prompts.absolute()
         self._site = site.absolute().resolve()
         self._texts = texts or {}
         self._fallback = fallback_language
         self._seen_as = seen_as.rstrip("/")
+        self._speech_bytes = speech_bytes
         self._speaking: dict[Path, asyncio.Lock] = {}
         # Two cores of espeak-ng at the most; the calls come first.
         self._voices = asyncio.Semaphore(2)
@@ -150,10 +159,35 @@ class PromptLibrary:
                     async with self._voices:
                         spoken = await _espeak(language, text)
                     await asyncio.to_thread(_write_speech, spoken, stem)
+                    await asyncio.to_thread(self._make_room, stem.parent)
+                else:
+                    _note_use(stem)
         finally:
             if not lock.locked():
                 self._speaking.pop(stem, None)
         return stem
+
+    def _make_room(self, folder: Path) -> None:
+        """Remove what was not played for longest, a tenth more than has to go."""
+        files = sorted(((p.stat(), p) for p in folder.glob("*.wav")), key=lambda f: f[0].st_mtime)
+        total = sum(status.st_size for status, _ in files)
+        if total <= self._speech_bytes:
+            return
+        removed = 0
+        for status, path in files:
+            in_use = status.st_mtime > time.time() - IN_USE_SECONDS
+            if in_use or total <= self._speech_bytes * 0.9:
+                break
+            path.unlink(missing_ok=True)
+            total -= status.st_size
+            removed += 1
+        log.info("spoken_texts_removed", files=removed, kept_bytes=total)
+
+
+def _note_use(stem: Path) -> None:
+    """The time of a file is when it was played last."""
+    with suppress(OSError):  # a directory we may only read keeps what it has
+        os.utime(stem.with_name(f"{stem.name}.wav"))
 
 
 def _has_sound(stem: Path) -> bool:

@@ -22,6 +22,7 @@ import pytest
 from callcore.errors import SetupError
 from callcore.lab.phone import Phone
 from callcore.telephony import managed
+from callcore.telephony.log_keeper import KEPT, LogKeeper
 from callcore.telephony.managed import AsteriskPaths, ManagedSettings, SipSettings
 from callcore.telephony.render import write_private
 from tests.addresses import Block
@@ -165,6 +166,19 @@ async def test_nothing_in_the_log(asterisk):
     """The rendered configuration loads without an error or warning."""
     log = asterisk.paths.messages.read_text()
     assert [line for line in log.splitlines() if "ERROR" in line or "WARNING" in line] == []
+
+
+async def test_a_large_log_is_rotated(asterisk):
+    """Asterisk goes on in a new file; no more than a few old ones are kept."""
+    log = asterisk.paths.messages
+    for number in range(KEPT + 2):
+        with log.open("a") as file:
+            file.write(f"line {number}\n")
+        await LogKeeper(asterisk.paths, largest=0).look()
+    assert "line" not in log.read_text()
+    assert f"line {KEPT + 1}\n" in log.with_name("messages.log.0").read_text()
+    old = {path.name for path in log.parent.glob("messages.log.*")}
+    assert old == {f"messages.log.{number}" for number in range(KEPT)}
 
 
 async def test_second_start_adopts(asterisk):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import soundfile
 from structlog.testing import capture_logs
 
 from callcore.errors import ActionRefused
+from callcore.telephony import prompts
 from callcore.telephony.prompts import PromptLibrary
 
 
@@ -48,9 +51,9 @@ async def test_what_nobody_recorded_is_spoken_once(library: PromptLibrary, tmp_p
     info = soundfile.info(spoken)
     assert (info.samplerate, info.channels, info.subtype) == (8000, 1, "PCM_16")
     assert 0.5 < info.duration < 5.0
-    before = spoken.stat().st_mtime_ns
+    before = spoken.stat().st_ino
     assert await library.resolve("text:de/Wir haben geschlossen.") == uris[0]
-    assert spoken.stat().st_mtime_ns == before
+    assert spoken.stat().st_ino == before
     assert list(spoken.parent.iterdir()) == [spoken]
 
 
@@ -107,3 +110,18 @@ async def test_checks_ask_without_speaking(library: PromptLibrary, tmp_path: Pat
     assert "outside" in await library.missing("file:../secret.wav")
     assert await library.missing("text:en/anything") == ""
     assert not (tmp_path / "var/prompts/tts").exists()
+
+
+async def test_spoken_texts_do_not_fill_the_disk(tmp_path: Path) -> None:
+    """Those not played for longest go, and are spoken anew; what may be playing stays."""
+    library = PromptLibrary(tmp_path / "prompts", tmp_path, speech_bytes=60_000)
+    old = [await library.speak("en", f"text number {n}") for n in range(3)]
+    long_ago = time.time() - 2 * prompts.IN_USE_SECONDS
+    for age, stem in enumerate(old):
+        os.utime(stem.with_suffix(".wav"), (long_ago - age, long_ago - age))
+    assert await library.speak("en", "text number 2") == old[2], "played again: not old any more"
+    new = [await library.speak("en", f"another text, number {n}") for n in range(3)]
+    kept = set((tmp_path / "prompts/tts").iterdir())
+    assert kept == {stem.with_suffix(".wav") for stem in (old[2], *new)}
+    assert await library.speak("en", "text number 0") == old[0]
+    assert old[0].with_suffix(".wav").exists()
