@@ -15,6 +15,7 @@ from callcore.dispatch import Dispatcher
 from callcore.errors import Refused, UnknownEntity
 from callcore.monitor.live import live_snapshot
 from callcore.monitor.view import NodeView, Snapshot
+from callcore.store.intervals import Present
 from callcore.types import TrunkId
 
 
@@ -58,6 +59,10 @@ class LiveSwitchboard:
             self._dispatcher.clock(),
             self._trunk_states(),
         )
+
+    def interval(self) -> Present:
+        since, counts = self._dispatcher.switch.distributor.interval(self._dispatcher.clock())
+        return Present(begin=since, counts=counts)
 
     def version(self) -> int:
         if self._trunk_states() is not self._trunks_shown:

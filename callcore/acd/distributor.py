@@ -26,6 +26,7 @@ from typing import Any
 from callcore.acd import events as ev
 from callcore.acd.agent import LiveAgent, State, Status, Step
 from callcore.acd.contact import Contact
+from callcore.acd.counts import Counts
 from callcore.acd.events import (
     AnyAcdAction,
     AnyAcdEvent,
@@ -133,6 +134,14 @@ class Distributor:
     def waiting(self, now: float, queue: QueueId | None = None) -> list[WaitingView]:
         """Contacts of one queue, or of all, in order of service."""
         return waiting_views(self.floor, max(now, self.now), queue)
+
+    def interval(self, now: float) -> tuple[float, Counts]:
+        """When the present interval began, and what was counted in it so far."""
+        stats = self.floor.state.stats
+        agents = [seat.agent for seat in self.floor.seats.values()]
+        now = max(now, self.now)
+        since = stats.since if stats.since is not None else now
+        return since, stats.present(agents, now)
 
     def why_contact(self, contact: ev.ContactId) -> Explanation:
         return why_contact(self.floor, contact)

@@ -65,6 +65,16 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         self.day.merge(closed)
         return None if began is None else closed
 
+    def present(self, agents: Iterable[LiveAgent], now: float) -> Counts:
+        """What was counted in the present interval so far; a copy."""
+        counts = Counts()
+        counts.merge(self)
+        for agent in agents:
+            spent = self.spent(agent, now)
+            if spent > 0:
+                counts.agent(agent.id).spend(agent.state, spent)
+        return counts
+
     def begin_day(self) -> None:
         """The intervals that are over were yesterday's."""
         self.day = Counts()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from callcore.acd.counts import Counts, QueueStats
 from callcore.call.events import (
     AgentLogin,
     AgentLogout,
@@ -25,6 +26,7 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
+from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.rows import RecordingRow
 from callcore.types import AgentId, CallId, RecordingId
 
@@ -43,6 +45,7 @@ class MemorySwitch:
         self.calls: dict[CallId, CallView] = {}
         #: What was submitted, in order.
         self.events: list[Event] = []
+        self.present = Present(begin=900.0, counts=Counts())
 
     def snapshot(self) -> Snapshot:
         directory = self._settings.directory
@@ -67,6 +70,9 @@ class MemorySwitch:
     def changed(self) -> None:
         """Tell the listeners; for changes made to `calls` from outside."""
         self._version += 1
+
+    def interval(self) -> Present:
+        return self.present
 
     def version(self) -> int:
         return self._version
@@ -109,6 +115,8 @@ class MemoryArchive:
         self._directory = directory
         self.records: list[CallRecord] = []
         self.rows: list[RecordingRow] = []
+        #: What was asked for last.
+        self.wanted: Range | None = None
 
     async def calls(self, limit: int, before: float | None) -> list[CallRecord]:
         newest = sorted(self.records, key=lambda record: -record.arrived_at)
@@ -123,6 +131,29 @@ class MemoryArchive:
 
     async def recording(self, name: RecordingId) -> RecordingRow | None:
         return next((r for r in self.rows if r.recording == name), None)
+
+    async def queue_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        """Nothing but what is counted now."""
+        return self._sums(wanted, present, present.counts.queues)
+
+    async def skill_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        return self._sums(wanted, present, present.counts.skills)
+
+    def _sums(
+        self, wanted: Range, present: Present, counted: dict[str, QueueStats]
+    ) -> list[ContactSums]:
+        self.wanted = wanted
+        return [
+            ContactSums(name=name, begin=present.begin, end=wanted.end, counts=each)
+            for name, each in counted.items()
+        ]
+
+    async def agent_sums(self, wanted: Range, present: Present) -> list[AgentSums]:
+        self.wanted = wanted
+        return [
+            AgentSums(name=name, begin=present.begin, end=wanted.end, counts=each)
+            for name, each in present.counts.agents.items()
+        ]
 
     def recording_file(self, row: RecordingRow) -> Path | None:
         file = self._directory / row.path

@@ -9,6 +9,7 @@ from callcore.call.events import Event
 from callcore.call.record import CallEvent, CallRecord
 from callcore.config import Settings
 from callcore.monitor.view import Snapshot
+from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.rows import RecordingRow
 from callcore.types import CallId, RecordingId
 
@@ -18,6 +19,10 @@ class Switchboard(Protocol):
 
     def snapshot(self) -> Snapshot:
         """What there is now. Called at most ten times a second, and only while somebody looks."""
+        ...
+
+    def interval(self) -> Present:
+        """What was counted since the last quarter of an hour; the rest is in the archive."""
         ...
 
     def version(self) -> int:
@@ -63,6 +68,14 @@ class Archive(Protocol):
         ...
 
     async def recording(self, name: RecordingId) -> RecordingRow | None: ...
+
+    async def queue_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        """Counters of queues, those of the present interval added."""
+        ...
+
+    async def skill_sums(self, wanted: Range, present: Present) -> list[ContactSums]: ...
+
+    async def agent_sums(self, wanted: Range, present: Present) -> list[AgentSums]: ...
 
     def recording_file(self, row: RecordingRow) -> Path | None:
         """The audio file, if it is there and inside the recordings directory."""

@@ -19,6 +19,7 @@ from callcore.api import (
     recordings,
     site,
     snapshot,
+    statistics,
     trunks,
 )
 from callcore.api.endpoint import (
@@ -48,6 +49,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *trunks.ENDPOINTS,
     *recordings.ENDPOINTS,
     *snapshot.ENDPOINTS,
+    *statistics.ENDPOINTS,
     *site.ENDPOINTS,
     *health.ENDPOINTS,
 )

@@ -8,7 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from callcore.call.record import CallEvent, CallRecord
-from callcore.store import tables
+from callcore.store import intervals, tables
+from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.queries import as_struct, read
 from callcore.store.rows import RecordingRow
 from callcore.types import CallId, RecordingId
@@ -48,6 +49,15 @@ class StoreArchive:
         table = tables.recordings
         found = await read(self._engine, select(table).where(table.c.recording == name))
         return as_struct(RecordingRow, found[0]) if found else None
+
+    async def queue_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        return await intervals.queues(self._engine, wanted, present)
+
+    async def skill_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        return await intervals.skills(self._engine, wanted, present)
+
+    async def agent_sums(self, wanted: Range, present: Present) -> list[AgentSums]:
+        return await intervals.agents(self._engine, wanted, present)
 
     def recording_file(self, row: RecordingRow) -> Path | None:
         path = (self._recordings / row.path).resolve()

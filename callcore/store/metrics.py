@@ -4,7 +4,8 @@ The distributor's own counters are in the database as well (`store/intervals.py`
 on another way, from what each call's segments say, and must agree to the call: `callcore report
 check` compares them. Each fact counts in the interval in which it happened: a call enters at the
 begin of a QUEUE segment, is answered when an agent accepts it, and is handled when the wrap-up is
-over.
+over. Only offers may be fewer here: when a node that was lost ends many calls in one moment, the
+distributor offers some of them before it hears that they are gone, and no phone rings.
 """
 
 from __future__ import annotations
