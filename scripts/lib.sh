@@ -46,12 +46,15 @@ long() {
 }
 
 # sudo must ask its password where it can be seen, before output goes to the log.
+may_be_root() {
+    [ "$(id -u)" = 0 ] || { have sudo && { sudo -n true 2>/dev/null || sudo -v; }; }
+}
+
 ask_rights() {
-    if [ "$(id -u)" != 0 ]; then
-        have sudo || die "system packages must be installed: run make setup once as root" \
+    [ "$(id -u)" = 0 ] || have sudo \
+        || die "system packages must be installed: run make setup once as root" \
             "(or install sudo), afterwards an ordinary user can run it"
-        sudo -n true 2>/dev/null || sudo -v || die "sudo was refused: run make setup once as root"
-    fi
+    may_be_root || die "sudo was refused: run make setup once as root"
 }
 
 apt_update() {
