@@ -144,7 +144,7 @@ class LabAsterisk:
         self.write()
         with (self.directory / "console.log").open("wb") as console:
             self._process = subprocess.Popen(
-                self._program.command("-f", "-C", str(self.directory / "asterisk.conf")),
+                self._start_command(),
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
@@ -154,6 +154,9 @@ class LabAsterisk:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((self.directory / "console.log").read_text()[-2000:])
             time.sleep(0.1)
+
+    def _start_command(self) -> list[str]:
+        return self._program.command("-f", "-C", str(self.directory / "asterisk.conf"))
 
     def stop(self) -> None:
         if self._process is None or self._process.poll() is not None:
