@@ -108,6 +108,8 @@ class _Counter:
     def handling(self, segments: Sequence[Segment]) -> None:
         """An agent's part counts when its wrap-up is over, and as a talk from the answer on."""
         for number, segment in enumerate(segments):
+            if not segment.queue:
+                continue  # reached outside the queues
             before, after = segments[:number], segments[number:]
             if segment.kind is SegmentKind.WRAP_UP and segment.end is not None:
                 self._handled(segment, segment.start, before, segment.end)
@@ -137,7 +139,7 @@ def _answered_at(segment: Segment) -> float:
 def _consulted(talk: Segment, after: Sequence[Segment]) -> bool:
     """A talk with an agent whom an attended transfer gave to another call: no wrap-up here."""
     wrapped = any(e.kind is SegmentKind.WRAP_UP and e.agent == talk.agent for e in after)
-    return talk.kind is SegmentKind.TALK and bool(talk.agent and talk.queue) and not wrapped
+    return talk.kind is SegmentKind.TALK and bool(talk.agent) and not wrapped
 
 
 def by_interval(
