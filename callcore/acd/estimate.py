@@ -15,9 +15,9 @@ Queues that share agents: a freed agent takes the contact that has waited longes
 queues, so others' lines are ahead too. Of the line of a queue r the part counts that its members
 would bring here: the share of r's members who also serve this queue. The handling time is that of
 the contacts those agents are occupied with. With no agent shared it is the plain formula; with all
-shared it is one line for all (`callcore bench acd` prints the errors of both).
+shared it is one line for all.
 
-What is kept per queue costs O(1) per event and four floats in the snapshot:
+What is kept per queue costs O(1) per event and a few floats in the snapshot:
 
 handling time
     mean of what was handled, the last `MEMORY` contacts weighing most. Ring time is part of it:
@@ -26,6 +26,14 @@ abandonment
     hazard = abandons / seconds waited by everyone who left the line, the usual estimate of an
     exponential's rate from censored observations (an answered contact is a censored patience).
     Both sums fade alike; a prior worth `PRIOR_ABANDONS` keeps it sane at the start.
+correction
+    fading mean of log(waited / told). It learns what the formula leaves out: urgency, weights and
+    priorities between queues, penalties, skills, and that the longest waits end in abandons.
+
+Measured over days with a lunch dip and a burst (`callcore bench acd`), the median error as a part
+of that of app_queue's average hold time: 0.58 with one queue of 30 agents, 0.62 with 8, 0.59 with
+120; 0.59 with two queues that share agents, 0.65 with ten; under service-level urgency 0.68-0.85,
+without the correction 0.81-1.05. An oracle that knows agents, means and position: 0.55-0.76.
 """
 
 from __future__ import annotations
@@ -44,6 +52,8 @@ PRIOR_HANDLING_SECONDS, PRIOR_HANDLED = 240.0, 5.0
 #: Before anybody abandoned: a mean patience of ten minutes, worth one abandon.
 PRIOR_PATIENCE_SECONDS, PRIOR_ABANDONS = 600.0, 1.0
 PRIOR_RING_SECONDS = 3.0
+#: How far off one wait may count in the correction: e**1.5 is four and a half times.
+FARTHEST = 1.5
 #: Quantiles that can be asked for, and those of the standard normal distribution.
 QUANTILES = {0.5: 0.0, 0.8: 0.8416, 0.9: 1.2816, 0.95: 1.6449}
 
@@ -57,11 +67,17 @@ class WaitEstimator(msgspec.Struct, kw_only=True, omit_defaults=True):
     #: Fading sums over contacts that left the line.
     abandons: float = 0.0
     waited_seconds: float = 0.0
+    #: Mean of log(waited / told).
+    correction: float = 0.0
 
-    def answered(self, waited: float, rang: float) -> None:
-        """A contact was answered after `waited` seconds, the last `rang` of them ringing."""
+    def answered(self, waited: float, rang: float, told: float | None = None) -> None:
+        """A contact was answered after `waited` seconds, the last `rang` of them ringing; when it
+        joined, the median `told` was estimated (None: it was not asked)."""
         self.ring_seconds += (rang - self.ring_seconds) / MEMORY
         self._left(waited, 0.0)
+        if told is not None and math.isfinite(told):
+            off = math.log(max(waited, 1.0) / max(told, 1.0))
+            self.correction += max(-FARTHEST, min(FARTHEST, off)) / MEMORY
 
     def abandoned(self, waited: float) -> None:
         """A caller hung up after `waited` seconds."""
@@ -136,9 +152,8 @@ def estimated_wait(
         occupied += share * other.occupied
         seconds += share * other.occupied * other.estimator.handling_seconds
     handling = seconds / occupied if occupied else estimator.handling_seconds
-    return estimator.ring_seconds + wait_quantile(
-        before, line.staffed / handling, estimator.hazard, quantile
-    )
+    until_offered = wait_quantile(before, line.staffed / handling, estimator.hazard, quantile)
+    return (estimator.ring_seconds + until_offered) * math.exp(estimator.correction)
 
 
 def _older(line: Line, since: float, now: float) -> float:

@@ -24,11 +24,13 @@ from callcore.directory import Agent, Member, Queue
 FREE, ARRIVE, ABANDON = 0.45, 0.45, 0.08
 #: What those who wait need (at some level), and what idle agents have instead.
 COMMON, RARE = "common", "rare"
+#: Of the agents with the rare skill, so many talk: contacts of theirs come too.
+BUSY_RARE = 0.05
 ANSWER_SECONDS = 3.0
 HANDLING_SECONDS = 180.0
-#: Events after which arrivals replace those who have abandoned, unmeasured: the mix alone would
-#: drain the lines.
-REFILL = 500
+#: Arrivals replace those who have abandoned, unmeasured, whenever this part of the lines is gone:
+#: the mix alone would drain them.
+DRAINED = 0.005
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,9 @@ class Crowd:
         self._number = 0
         self.agents = [f"a{number:05}" for number in range(size.agents)]
         #: Those who have the rare skill only; a few of them talk, the others are the idle ones.
-        self.rare = set(self.agents[: int(size.agents * size.idle * 1.05)])
+        self.rare = self.agents[: int(size.agents * size.idle * (1 + BUSY_RARE))]
         self._step_seconds = HANDLING_SECONDS * FREE / size.agents
+        self.serves: dict[str, list[str]] = {}
         self._fill()
 
     # --- making the floor ---------------------------------------------------------------------
@@ -121,7 +124,7 @@ class Crowd:
             self.feed(ev.LoggedIn(agent=agent))
         while len(self.talking[False]) < len(self.agents) - len(self.rare):
             self._one_more(rare=False)
-        while len(self.talking[True]) < len(self.rare) // 21:
+        while len(self.talking[True]) < len(self.rare) * BUSY_RARE:
             self._one_more(rare=True)
         while len(self.waiting) < self.size.waiting:
             self._one_more(rare=False)
@@ -134,15 +137,17 @@ class Crowd:
     def _configure(self) -> None:
         names = [f"q{number:04}" for number in range(self.size.queues)]
         members: dict[str, list[Member]] = {name: [] for name in names}
+        rare = set(self.rare)
         for agent in self.agents:
-            for name in self.random.sample(names, self.size.queues_per_agent):
+            self.serves[agent] = self.random.sample(names, self.size.queues_per_agent)
+            for name in self.serves[agent]:
                 members[name].append(Member(agent=agent))
         self.queues = names
         self.feed(
             ev.Configured(
                 queues={name: Queue(id=name, members=tuple(members[name])) for name in names},
                 agents={
-                    agent: Agent(id=agent, skills={RARE: 1} if agent in self.rare else {COMMON: 2})
+                    agent: Agent(id=agent, skills={RARE: 1} if agent in rare else {COMMON: 2})
                     for agent in self.agents
                 },
             )
@@ -157,12 +162,12 @@ class Crowd:
         gc.freeze()  # as callcore does once it has started
         while timing.mixed < events:
             self.timing = timing
-            for _ in range(min(REFILL, events - timing.mixed)):
-                timing.mixed += 1
-                self.step()
+            timing.mixed += 1
+            self.step()
             self.timing = None
-            while len(self.waiting) < self.size.waiting:
-                self.arrive(rare=False)
+            if len(self.waiting) < (1 - DRAINED) * self.size.waiting:
+                while len(self.waiting) < self.size.waiting:
+                    self.arrive(rare=False)
         gc.unfreeze()
         return timing
 
@@ -171,11 +176,10 @@ class Crowd:
         self.now += self._step_seconds
         self.answer_due(self.now)
         chance = self.random.random()
-        rare = self.random.random() < self.size.idle
         if chance < FREE:
-            self.free(rare)
+            self.free(rare=len(self.talking[True]) > len(self.rare) * BUSY_RARE)
         elif chance < FREE + ARRIVE:
-            self.arrive(rare)
+            self.arrive(rare=self.random.random() < self.size.idle)
         elif chance < FREE + ARRIVE + ABANDON:
             self.feed(ev.ContactLeft(contact=self._leaver()))
         else:
@@ -199,7 +203,9 @@ class Crowd:
     def arrive(self, rare: bool) -> None:
         self._number += 1
         contact = f"c{self._number}"
-        name = self.queues[int(self.random.random() * len(self.queues))]
+        name = self.random.choice(
+            self.serves[self.random.choice(self.rare)] if rare else self.queues
+        )
         needs = {RARE: 1} if rare else {COMMON: 1 + self._number % 2}
         if not rare:
             self.waiting.add(contact)  # a rare one finds an idle agent, or is left alone
@@ -219,7 +225,7 @@ class Crowd:
             _, agent, contact = self._answers.popleft()
             if self._ringing.get(agent) == contact:
                 del self._ringing[agent]
-                self.talking[agent in self.rare].add(agent)
+                self.talking[agent <= self.rare[-1]].add(agent)
                 self.contact_of[agent] = contact
                 self.feed(ev.OfferAnswered(contact=contact, agent=agent))
 
@@ -299,6 +305,7 @@ class Throughput:
     events_per_s: float
     mixed_per_s: float
     decision_ms_p99: float
+    slowest_ms: float
     us_per_event: dict[str, float]
     burst_ms: float
     bare_heaps_per_s: float
@@ -322,6 +329,7 @@ def measure(size: Size, events: int, seed: int) -> Throughput:
         events_per_s=timing.events_per_s,
         mixed_per_s=timing.mixed_per_s,
         decision_ms_p99=timing.quantile_ms(0.99),
+        slowest_ms=1e3 * max(timing.durations),
         us_per_event=dict(sorted(curve.items(), key=lambda item: int(item[0]))),
         burst_ms=1e3 * burst,
         bare_heaps_per_s=bare_heaps(size, events, seed),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from callcore.acd import events as ev
+from callcore.acd.distributor import Distributor
 from callcore.acd.estimate import Neighbour, WaitEstimator, estimated_wait, wait_quantile
 from callcore.bench.day import Day
 from callcore.bench.simulation import Fate, Simulation
@@ -70,10 +71,13 @@ class Told:
 class Announced(Simulation):
     """Plays a day and notes what each estimator would have told."""
 
-    def __init__(self, day: Day, truth: dict[str, Truth]) -> None:
-        super().__init__(day)
+    def __init__(
+        self, day: Day, truth: dict[str, Truth], distributor: Distributor | None = None
+    ) -> None:
+        super().__init__(day, distributor)
         self.truth = truth
         self.told: list[Told] = []
+        self._told_at_join: dict[str, float] = {}
         self.present: set[str] = set()
         self.lines = {
             name: WatchedLine(frozenset(member.agent for member in queue.members))
@@ -103,7 +107,8 @@ class Announced(Simulation):
     def answered(self, fate: Fate) -> None:
         line = self._line(fate)
         line.average.answered(fate.wait)
-        line.estimator.answered(fate.wait, self.now - (fate.offered or 0.0))
+        told = self._told_at_join.pop(fate.caller.contact, None)
+        line.estimator.answered(fate.wait, self.now - (fate.offered or 0.0), told)
 
     def abandoned(self, fate: Fate) -> None:
         line = self._line(fate)
@@ -125,7 +130,9 @@ class Announced(Simulation):
         super().feed(event)
         if isinstance(event, ev.ContactQueued) and self.fates[event.contact].offered is None:
             fate = self.fates[event.contact]
-            self.told.append(Told(fate, self._ask(fate)))
+            told = Told(fate, self._ask(fate))
+            self.told.append(told)
+            self._told_at_join[event.contact] = told.seconds["callcore"]
             self._line(fate).line[event.contact] = self.now
 
     def _ask(self, fate: Fate) -> dict[str, float]:

@@ -31,11 +31,8 @@ def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) 
     from callcore.bench.figures import COLUMNS, row, summarise
     from callcore.lab.errors import LabTimeout, ToolError
 
-    def tell(what: str) -> None:
-        print(what, file=sys.stderr, flush=True)
-
     try:
-        runs = asyncio.run(measure(Scale(), number, tell, keep))
+        runs = asyncio.run(measure(Scale(), number, _tell, keep))
     except (ToolError, LabTimeout) as exc:
         fail(str(exc))
     print_table("Calls", COLUMNS, [row(run) for run in runs])
@@ -44,3 +41,25 @@ def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) 
         typer.echo(msgspec.json.encode(figures).decode())
     if figures.lost or figures.double_offers:
         sys.exit(FAILED)
+
+
+CONTACTS = typer.Option(50_000, min=1, help="Contacts played with faults; a million: two minutes.")
+SEED = typer.Option(1, help="Of everything drawn at random; the same seed plays the same.")
+
+
+@app.command()
+def acd(as_json: bool = JSON, contacts: int = CONTACTS, seed: int = SEED) -> None:
+    """The distributor: throughput, invariants under faults, estimated waits, service level."""
+    import msgspec
+
+    from callcore.bench.acd import Scale, measure_all
+
+    figures = measure_all(Scale(contacts=contacts, seed=seed), _tell)
+    if as_json:
+        typer.echo(msgspec.json.encode(figures).decode())
+    if figures.invariant_violations:
+        sys.exit(FAILED)
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)

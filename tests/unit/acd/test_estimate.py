@@ -97,6 +97,20 @@ def test_handling_time_is_that_of_the_work_under_way():
     assert ask(Line(), [(slow, 1.0)]) - ring == pytest.approx(2 * (ask(Line()) - ring), rel=0.01)
 
 
+def test_estimates_that_prove_too_short_become_longer():
+    """Whatever the formula does not know: the ratio of waited and told is learnt, outliers are
+    bounded, and what was told before anything was known does not count."""
+    line = Line()
+    first = ask(line)
+    for _ in range(int(5 * MEMORY)):
+        line.estimator.answered(2 * first, line.estimator.ring_seconds, told=ask(line))
+    assert ask(line) == pytest.approx(2 * first, rel=0.15)
+    fresh = WaitEstimator()
+    fresh.answered(1e9, 3.0, told=1.0)
+    fresh.answered(10.0, 3.0, told=math.inf)
+    assert fresh.correction == pytest.approx(1.5 / MEMORY)
+
+
 def test_the_memory_survives_a_snapshot():
     memory = WaitEstimator()
     memory.finished(100.0)
