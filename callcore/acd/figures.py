@@ -53,6 +53,10 @@ class ContactFigures(Figures, frozen=True, kw_only=True):
     average_handling_time: float | None
 
 
+class IntervalFigures(ContactFigures, frozen=True, kw_only=True):
+    """All queues together."""
+
+
 class QueueFigures(ContactFigures, frozen=True, kw_only=True):
     queue: QueueId
 
@@ -82,6 +86,10 @@ class AgentFigures(Figures, frozen=True, kw_only=True):
     #: By state: idle, offered, talking, on_hold, wrapping_up, paused, busy, unreachable.
     seconds: dict[str, float]
     logged_in_seconds: float
+
+
+def interval_figures(begin: float, end: float, counts: QueueStats) -> IntervalFigures:
+    return IntervalFigures(begin=begin, end=end, **_contacts(counts))
 
 
 def queue_figures(queue: QueueId, begin: float, end: float, counts: QueueStats) -> QueueFigures:

@@ -9,14 +9,16 @@ import msgspec
 
 from callcore.acd.figures import (
     AgentFigures,
+    IntervalFigures,
     QueueFigures,
     SkillFigures,
     agent_figures,
+    interval_figures,
     queue_figures,
     skill_figures,
 )
 from callcore.api.endpoint import BadBody, Call, Endpoint
-from callcore.store.intervals import Every, Range
+from callcore.store.intervals import Every, Range, over_all
 
 #: A row for each quarter of an hour of more than so many seconds is a mistake.
 LONGEST = 366 * 86400.0
@@ -41,6 +43,12 @@ class QueueStatistics(msgspec.Struct, frozen=True):
     queues: list[QueueFigures]
 
 
+class IntervalStatistics(msgspec.Struct, frozen=True):
+    """All queues together, in order of time."""
+
+    intervals: list[IntervalFigures]
+
+
 class AgentStatistics(msgspec.Struct, frozen=True):
     agents: list[AgentFigures]
 
@@ -56,6 +64,12 @@ async def of_queues(call: Call) -> QueueStatistics:
     present = call.context.switchboard.interval()
     sums = await call.context.archive.queue_sums(wanted(call.query), present)
     return QueueStatistics([queue_figures(e.name, e.begin, e.end, e.counts) for e in sums])
+
+
+async def of_intervals(call: Call) -> IntervalStatistics:
+    present = call.context.switchboard.interval()
+    sums = await call.context.archive.queue_sums(wanted(call.query), present)
+    return IntervalStatistics([interval_figures(e.begin, e.end, e.counts) for e in over_all(sums)])
 
 
 async def of_agents(call: Call) -> AgentStatistics:
@@ -91,6 +105,10 @@ ENDPOINTS = (
     Endpoint(
         "GET", f"{BASE}/queues", of_queues, "Counts, service level, ASA, AHT by queue and time",
         answer=QueueStatistics, query=Wanted,
+    ),
+    Endpoint(
+        "GET", f"{BASE}/intervals", of_intervals, "All queues together, by time",
+        answer=IntervalStatistics, query=Wanted,
     ),
     Endpoint(
         "GET", f"{BASE}/agents", of_agents, "Handling, occupancy, seconds in each state by agent",

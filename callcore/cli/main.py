@@ -16,7 +16,7 @@ from callcore.cli.common import FAILED, exit_code
 from callcore.errors import CallcoreError
 
 #: Files beside this one that are not commands.
-NOT_COMMANDS = frozenset({"main", "common", "client", "importing", "checks", "graph"})
+NOT_COMMANDS = frozenset({"main", "common", "client", "importing", "checks", "graph", "reading"})
 
 
 def build(wanted: str = "") -> typer.Typer:

@@ -1,55 +1,182 @@
-"""`callcore report`: figures per queue and interval, from the call records."""
+"""`callcore report`: counts and formulas of queues, agents and skills over any time."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from callcore.cli.common import BAD_USAGE, CONFIG, JSON, fail, print_table, settings_of, tell
+from callcore.cli.common import (
+    BAD_USAGE,
+    CONFIG,
+    FAILED,
+    JSON,
+    fail,
+    print_table,
+    settings_of,
+    tell,
+)
+from callcore.cli.reading import differences, figures_from_database
+from callcore.errors import ServerUnreachable
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import URL
-
     from callcore.config import Settings
-    from callcore.directory import Queue
-    from callcore.store.metrics import Interval
+
+app = typer.Typer(
+    help="Figures of queues, agents and skills; callcore need not run.",
+    invoke_without_command=True,
+)
+
+
+class Stretch(StrEnum):
+    """How long a stretch one row sums up: minutes, days, or the whole range."""
+
+    QUARTER = "15"
+    HALF = "30"
+    HOUR = "60"
+    DAY = "day"
+    ALL = "all"
+
 
 BEGIN = typer.Option("", "--from", help="2026-03-01 or 2026-03-01T08:00; else today.")
-END = typer.Option("", "--to", help="Up to, not including; else now.")
-MINUTES = typer.Option(0, "--interval", min=0, max=44640, help="Minutes per row; 0: one row.")
+END = typer.Option(
+    "", "--to", help="Up to a time, not including it; a date is all of that day."
+)
+EVERY = typer.Option(Stretch.ALL, "--every", help="Minutes per row, day, or all in one row.")
+QUARTERS = typer.Option(Stretch.QUARTER, "--every", help="Minutes per row, or day.")
 QUEUE = typer.Option("", "--queue", help="Only this queue.")
-COLUMNS = (
-    "queue", "from", "calls", "answered", "in time", "abandoned", "short", "overflowed",
-    "level", "ASA", "AHT", "abandon rate", "longest",
+AGENT = typer.Option("", "--agent", help="Only this agent.")
+SKILL = typer.Option("", "--skill", help="Only this skill.")
+
+CONTACT_COLUMNS = (
+    "from", "entered", "answered", "in time", "abandoned", "short", "dropped", "overflowed",
+    "refused", "level", "ASA", "AHT", "abandon rate", "longest",
+)  # fmt: skip
+AGENT_COLUMNS = (
+    "agent", "from", "offers", "answered", "RONA", "sent on", "handled", "AHT", "occupancy",
+    "logged in", "idle", "talking", "on hold", "wrap-up", "paused",
 )  # fmt: skip
 
 
-def command(
+@app.callback()
+def today(ctx: typer.Context) -> None:
+    """Without a word more: today's queues."""
+    if ctx.invoked_subcommand is None:
+        queues("", "", Stretch.ALL, "", as_json=False, config=None)
+
+
+@app.command()
+def queues(
     begin: str = BEGIN,
     end: str = END,
-    minutes: int = MINUTES,
+    every: Stretch = EVERY,
     queue: str = QUEUE,
     as_json: bool = JSON,
     config: Path | None = CONFIG,
 ) -> None:
-    """Service level, ASA, AHT and abandons per queue; callcore need not run."""
-    midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    first = _moment(begin, midnight, "--from")
-    last = _moment(end, datetime.now(), "--to")
-    if last <= first:
-        fail(f"--to {last:%Y-%m-%dT%H:%M} is not after --from {first:%Y-%m-%dT%H:%M}", BAD_USAGE)
-    seconds = minutes * 60.0 or (last - first).total_seconds()
-    settings = settings_of(config)
-    intervals = _figures(settings, first.timestamp(), last.timestamp(), seconds)
-    if queue:
-        intervals = [row for row in intervals if row.queue == queue]
+    """Counts, service level, ASA, AHT and abandons per queue."""
+    rows = _rows("queues", begin, end, every, queue, config)
+    lines = [(row["queue"], *_contacts(row)) for row in rows]
+    _show("queues", rows, ("queue", *CONTACT_COLUMNS), lines, as_json)
+
+
+@app.command()
+def intervals(
+    begin: str = BEGIN,
+    end: str = END,
+    every: Stretch = QUARTERS,
+    queue: str = QUEUE,
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """The same for all queues together, quarter of an hour by quarter."""
+    rows = _rows("intervals", begin, end, every, queue, config)
+    _show("intervals", rows, CONTACT_COLUMNS, [_contacts(row) for row in rows], as_json)
+
+
+@app.command()
+def skills(
+    begin: str = BEGIN,
+    end: str = END,
+    every: Stretch = EVERY,
+    skill: str = SKILL,
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """The same per skill that contacts needed."""
+    rows = _rows("skills", begin, end, every, skill, config)
+    lines = [(row["skill"], *_contacts(row)) for row in rows]
+    _show("skills", rows, ("skill", *CONTACT_COLUMNS), lines, as_json)
+
+
+@app.command()
+def agents(
+    begin: str = BEGIN,
+    end: str = END,
+    every: Stretch = EVERY,
+    agent: str = AGENT,
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Offers, contacts handled, occupancy and time in each state per agent."""
+    rows = _rows("agents", begin, end, every, agent, config)
+    _show("agents", rows, AGENT_COLUMNS, [_agent(row) for row in rows], as_json)
+
+
+@app.command()
+def check(
+    begin: str = typer.Option("", "--from", help="A day or a time; else yesterday."),
+    end: str = typer.Option("", "--to", help="As for the others; else the end of yesterday."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Compare the counters with the call records; calls that go on have no record yet."""
+    midnight = _midnight()
+    first = _moment(begin, midnight - timedelta(days=1), "--from")
+    last = _moment(end, midnight, "--to")
+    _in_order(first, last)
+    found = differences(settings_of(config), first.timestamp(), last.timestamp())
     if as_json:
-        tell({"queues": [figures(row) for row in intervals]}, True, "")
-        return
-    print_table("Report", COLUMNS, [_line(figures(row)) for row in intervals])
+        tell({"differences": found}, True, "")
+    else:
+        columns = ("queue", "from", "counter", "counted", "in the records")
+        print_table("Differences", columns, [_difference(row) for row in found])
+    if found:
+        raise typer.Exit(FAILED)
+
+
+# --- what is asked for -------------------------------------------------------------------------
+
+
+def _rows(
+    what: str, begin: str, end: str, every: Stretch, name: str, config: Path | None
+) -> list[dict[str, Any]]:
+    first, last = _moment(begin, _midnight(), "--from"), _moment(end, datetime.now(), "--to")
+    _in_order(first, last)
+    between = first.timestamp(), last.timestamp()
+    return _figures(settings_of(config), what, between, every.value, name)
+
+
+def _figures(
+    settings: Settings, what: str, between: tuple[float, float], every: str, name: str
+) -> list[dict[str, Any]]:
+    """From a running callcore, which knows the present quarter as well, else the database."""
+    from callcore.cli.client import Server
+
+    begin, end = between
+    query = {"begin": repr(begin), "end": repr(end), "every": every, "id": name}
+    try:
+        found: list[dict[str, Any]] = Server(settings).get("statistics", what, query=query)[what]
+    except ServerUnreachable:
+        return figures_from_database(settings, what, between, every, name)
+    return found
+
+
+def _midnight() -> datetime:
+    return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def _moment(text: str, default: datetime, option: str) -> datetime:
@@ -64,64 +191,33 @@ def _moment(text: str, default: datetime, option: str) -> datetime:
     return (moment + timedelta(days=1) if whole_day else moment).astimezone().replace(tzinfo=None)
 
 
-def _figures(settings: Settings, begin: float, end: float, seconds: float) -> list[Interval]:
-    import asyncio
-
-    from callcore.store.database import database_url
-
-    url = database_url(settings.store.url)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-        return []  # no call yet; a reader makes no database
-    return asyncio.run(_read(url, settings.directory.queues, (begin, end), seconds))
+def _in_order(first: datetime, last: datetime) -> None:
+    if last <= first:
+        fail(f"--to {last:%Y-%m-%dT%H:%M} is not after --from {first:%Y-%m-%dT%H:%M}", BAD_USAGE)
 
 
-async def _read(
-    url: URL, queues: dict[str, Queue], between: tuple[float, float], seconds: float
-) -> list[Interval]:
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    from callcore.store.queries import queue_metrics
-
-    engine = create_async_engine(url)
-    try:
-        return await queue_metrics(engine, queues, *between, seconds=seconds)
-    finally:
-        await engine.dispose()
+# --- what is shown -----------------------------------------------------------------------------
 
 
-def figures(row: Interval) -> dict[str, Any]:
-    """One row as JSON shows it: counts, and the field's formulas over them."""
-    from callcore.acd.counts import ServiceLevel
-
-    stats = row.stats
-    return {
-        "queue": row.queue,
-        "begin": row.begin,
-        "end": row.end,
-        "entered": stats.entered,
-        "answered": stats.answered,
-        "answered_in_time": stats.answered_within,
-        "abandoned": stats.abandoned,
-        "short_abandoned": stats.short_abandoned,
-        "overflowed": stats.overflowed,
-        "taken_out": stats.taken_out,
-        "refused": stats.refused,
-        "offers": stats.offers,
-        "service_level": stats.service_level(ServiceLevel.ABANDONS_NEGATIVE),
-        "average_speed_of_answer": stats.average_speed_of_answer,
-        "average_handling_time": stats.handling.average,
-        "abandon_rate": stats.abandon_rate,
-        "longest_wait": stats.longest_wait,
-    }
+def _show(
+    what: str,
+    rows: list[dict[str, Any]],
+    columns: tuple[str, ...],
+    lines: list[tuple[str, ...]],
+    as_json: bool,
+) -> None:
+    if as_json:
+        tell({what: rows}, True, "")
+    else:
+        print_table(what.capitalize(), columns, lines)
 
 
-def _line(row: dict[str, Any]) -> tuple[str, ...]:
+def _contacts(row: dict[str, Any]) -> tuple[str, ...]:
     return (
-        row["queue"],
-        datetime.fromtimestamp(row["begin"]).strftime("%Y-%m-%d %H:%M"),
+        _when(row["begin"]),
         *(str(row[name]) for name in
-          ("entered", "answered", "answered_in_time", "abandoned", "short_abandoned",
-           "overflowed")),
+          ("entered", "answered", "answered_in_time", "abandoned", "short_abandoned", "dropped",
+           "overflowed", "refused")),
         _share(row["service_level"]),
         _seconds(row["average_speed_of_answer"]),
         _seconds(row["average_handling_time"]),
@@ -130,9 +226,37 @@ def _line(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _agent(row: dict[str, Any]) -> tuple[str, ...]:
+    spent = row["seconds"]
+    states = ("idle", "talking", "on_hold", "wrapping_up", "paused")
+    return (
+        row["agent"],
+        _when(row["begin"]),
+        *(str(row[name]) for name in ("offers", "answered", "rona", "transferred_out", "handled")),
+        _seconds(row["average_handling_time"]),
+        _share(row["occupancy"]),
+        _clock(row["logged_in_seconds"]),
+        *(_clock(spent.get(state, 0.0)) for state in states),
+    )
+
+
+def _difference(row: dict[str, Any]) -> tuple[str, ...]:
+    counts = str(row["counted"]), str(row["in_records"])
+    return row["queue"], _when(row["begin"]), row["counter"], *counts
+
+
+def _when(moment: float) -> str:
+    return datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
+
+
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
 def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f} s"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
