@@ -251,8 +251,7 @@ class Dispatcher:
             self._set_timer()
             tasks.create_task(self._sync_journal())
             tasks.create_task(self._take_snapshots())
-            async for event in self._backend.events():
-                self.post(event)
+            await self._backend.run(self.post)
 
     async def _sync_journal(self) -> None:
         while True:

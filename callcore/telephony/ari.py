@@ -10,13 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
 import re
-import socket
-import sys
-from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast
 from urllib.parse import quote
 
 import aiohttp
@@ -34,6 +30,7 @@ from callcore.telephony.ari_models import (
     EventDecoder,
     RESTResponse,
 )
+from callcore.telephony.websocket import HandshakeRefused, WebSocket
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Body = dict[str, Json]
@@ -42,8 +39,8 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 #: Called once, with what Asterisk answered or with the reason why it did not.
 OnReply = Callable[[RESTResponse | BackendUnavailable], None]
 
-#: A dead link is noticed within heartbeat + heartbeat / 2 (aiohttp's rule for the pong).
-HEARTBEAT = 1.7
+#: A dead link is noticed within twice this time.
+HEARTBEAT = 1.4
 CONNECT_TIMEOUT = 3.0
 REQUEST_TIMEOUT = 5.0
 #: A blocking request waits for a playback to end at the most.
@@ -62,6 +59,12 @@ class AriSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def base(self) -> str:
         return self.url.rstrip("/").removesuffix("/ari") + "/ari"
+
+    @property
+    def authorization(self) -> str:
+        """The password travels in a header only, never in a URL."""
+        token = base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return f"Basic {token}"
 
     def __repr__(self) -> str:
         return f"AriSettings(url={self.url!r}, app={self.app!r})"
@@ -101,21 +104,21 @@ class AriConnection:
         self,
         settings: AriSettings,
         session: aiohttp.ClientSession,
-        websocket: aiohttp.ClientWebSocketResponse[Any],
         decoder: EventDecoder,
+        on_event: Callable[[AnyAriEvent], None],
     ) -> None:
         self._settings = settings
         self._session = session
-        self._socket = websocket
         self._decoder = decoder
+        self._on_event = on_event
+        query = f"app={quote(settings.app, safe='')}&subscribeAll=false"
+        headers = {"Authorization": settings.authorization}
+        self._socket = WebSocket(f"{settings.base}/events?{query}", headers, self._received)
+        self._socket.ended.add_done_callback(lambda ended: self._fail(_why(ended)))
         self._encode = msgspec.json.Encoder().encode
         #: Requests without a reply, oldest first: until when one is waited for, and who waits.
         self._waiting: dict[str, tuple[float, OnReply]] = {}
         self._watchdog: asyncio.TimerHandle | None = None
-        self._outgoing: deque[bytes] = deque()
-        #: The connection once more, for an option of TCP (uvloop's own does not set any).
-        self._tcp = _duplicate(websocket.get_extra_info("socket"))
-        self._something_to_send = asyncio.Event()
         self._counter = 0
         self._lost = ""
         #: The WebSocket takes REST requests; found out by `probe`.
@@ -125,95 +128,53 @@ class AriConnection:
 
     @classmethod
     async def open(
-        cls, settings: AriSettings, session: aiohttp.ClientSession, decoder: EventDecoder
+        cls,
+        settings: AriSettings,
+        session: aiohttp.ClientSession,
+        decoder: EventDecoder,
+        on_event: Callable[[AnyAriEvent], None],
     ) -> AriConnection:
-        """Connect the event WebSocket; `BackendUnavailable` says why it did not work."""
-        url = f"{settings.base}/events"
+        """Connect the event WebSocket; `BackendUnavailable` says why it did not work.
+
+        `on_event` is given every event from here on, as soon as it is there.
+        """
+        connection = cls(settings, session, decoder, on_event)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                websocket = await session.ws_connect(
-                    url,
-                    params={"app": settings.app, "subscribeAll": "false"},
-                    heartbeat=HEARTBEAT,
-                    max_msg_size=0,
-                    decode_text=False,
-                )
-        except aiohttp.WSServerHandshakeError as exc:
-            why = "user or password refused" if exc.status == 401 else f"HTTP {exc.status}"
+                await connection._socket.open(HEARTBEAT)
+        except HandshakeRefused as exc:
+            why = "user or password refused" if exc.status == 401 else str(exc)
             raise BackendUnavailable(f"ARI at {settings.url}: {why}") from exc
-        except (aiohttp.ClientError, OSError, TimeoutError) as exc:
+        except (OSError, TimeoutError) as exc:
             why = "no answer in time" if isinstance(exc, TimeoutError) else str(exc)
             raise BackendUnavailable(f"ARI at {settings.url}: {why}") from exc
-        return cls(settings, session, websocket, decoder)
+        return connection
 
-    async def read(self, on_event: Callable[[AnyAriEvent], None]) -> str:
-        """Hand every event to `on_event` until the link ends; returns why it did."""
-        reason = "closed by Asterisk"
-        writer = asyncio.create_task(self._write(), name="ari-write")
-        try:
-            async for message in self._socket:
-                if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                    break
-                event = self._decoder(message.data)
-                if isinstance(event, RESTResponse):
-                    self._answered(event)
-                elif event is not None:
-                    on_event(event)
-                    if self._lost:
-                        return self._lost
-            problem = self._socket.exception()
-            if problem is not None:
-                reason = f"{type(problem).__name__}: {problem}".rstrip(": ")
-        finally:
-            writer.cancel()
-            self._fail(reason)
-            await asyncio.gather(writer, return_exceptions=True)
-        return reason
+    def _received(self, message: bytes) -> None:
+        event = self._decoder(message)
+        if event.__class__ is RESTResponse:
+            self._answered(event)
+        elif event is not None and not self._lost:
+            self._on_event(event)
 
-    async def _write(self) -> None:
-        """What was sent since the last turn of the loop leaves as one packet, where TCP allows."""
-        try:
-            while True:
-                await self._something_to_send.wait()
-                self._something_to_send.clear()
-                if len(self._outgoing) == 1:
-                    await self._write_frames()
-                    continue
-                self._hold_packets(True)
-                await self._write_frames()
-                self._hold_packets(False)
-        except (aiohttp.ClientError, ConnectionError) as exc:
-            self._fail(str(exc))
-
-    async def _write_frames(self) -> None:
-        while self._outgoing:
-            await self._socket.send_frame(self._outgoing.popleft(), aiohttp.WSMsgType.TEXT)
-
-    def _hold_packets(self, on: bool) -> None:
-        """A packet per request would cost a system call and a wake-up of Asterisk for each."""
-        if self._tcp is not None:
-            self._tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
+    async def ended(self) -> str:
+        """Wait until the link ends; returns why it did."""
+        await asyncio.shield(self._socket.ended)
+        return self._lost
 
     async def close(self) -> None:
         self._fail("closed")
-        if self._tcp is not None:
-            self._tcp.close()
-            self._tcp = None
         # A dead peer answers no close frame: do not wait long for it.
-        try:
-            async with asyncio.timeout(0.5):
-                await self._socket.close()
-        except TimeoutError:
-            return
+        await self._socket.close(patience=0.5)
 
     def abandon(self, reason: str) -> None:
         """Refuse everything and read no more (another controller took over)."""
         self._fail(reason)
+        self._socket.leave()
 
     def _fail(self, reason: str) -> None:
         self._lost = self._lost or reason
         waiting, self._waiting = self._waiting, {}
-        self._outgoing.clear()
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
@@ -242,8 +203,7 @@ class AriConnection:
         self._waiting[key] = (loop.time() + REQUEST_TIMEOUT, on_reply)
         if self._watchdog is None:
             self._watchdog = loop.call_later(REQUEST_TIMEOUT, self._expire)
-        self._outgoing.append(self._encode(message))
-        self._something_to_send.set()
+        self._socket.send(self._encode(message))
 
     def _expire(self) -> None:
         """Give up what waited too long; look again when the next one will have."""
@@ -345,10 +305,9 @@ class AriConnection:
         return cast(T, answer)
 
 
-def _duplicate(shown: Any) -> socket.socket | None:
-    if shown is None or sys.platform != "linux":
-        return None
-    return socket.socket(fileno=os.dup(shown.fileno()))
+def _why(ended: asyncio.Future[str]) -> str:
+    problem = ended.exception()
+    return ended.result() if problem is None else f"{type(problem).__name__}: {problem}"
 
 
 def problem_of(
@@ -389,10 +348,9 @@ def _decode(content: str | bytes, expect: type[T]) -> T:
 
 
 def new_session(settings: AriSettings) -> aiohttp.ClientSession:
-    """The HTTP pool; the password travels in a header only, never in a URL."""
-    token = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
+    """The HTTP pool."""
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=POOL_SIZE, keepalive_timeout=10),
-        headers={"Authorization": f"Basic {token}"},
+        headers={"Authorization": settings.authorization},
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT),
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from math import ceil
 from typing import Any, Protocol
@@ -22,7 +21,7 @@ from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint
 from callcore.telephony.asterisk_events import LEG, QUIET, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.asterisk_requests import Planner, Progress, Request
-from callcore.telephony.backend import Done
+from callcore.telephony.backend import Done, Tell
 from callcore.telephony.devices import DeviceWatch
 from callcore.telephony.phones import PhoneWatch
 from callcore.telephony.trunks import TrunkWatch
@@ -89,8 +88,7 @@ class AsteriskBackend:
         )
         #: Others use the phones as well: look for calls that are not ours.
         self.shared = False
-        self._out: deque[Event] = deque()
-        self._news = asyncio.Event()
+        self._tell_one: Tell = _nobody
         self._task: asyncio.Task[None] | None = None
         #: Given to `provision`, and not yet with Asterisk.
         self._unapplied: Directory | None = None
@@ -114,19 +112,15 @@ class AsteriskBackend:
 
     # --- the Protocol -----------------------------------------------------------------------
 
-    async def events(self) -> AsyncIterator[Event]:
-        if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"asterisk-{self.node}")
-            self._task.add_done_callback(lambda _: self._news.set())
-        while True:
-            while self._out:
-                yield self._out.popleft()
-            if self._task.done():
-                if not self._task.cancelled():
-                    self._task.result()
-                return
-            self._news.clear()
-            await self._news.wait()
+    async def run(self, tell: Tell) -> None:
+        self._tell_one = tell
+        self._task = asyncio.create_task(self._run(), name=f"asterisk-{self.node}")
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._tell_one = _nobody
+        if not self._task.cancelled():
+            self._task.result()
 
     def begin(self, action: act.Action, done: Done) -> bool:
         if not self._link.takes_requests:
@@ -192,7 +186,6 @@ class AsteriskBackend:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-            self._news.set()
         if self.ami is not None:
             await self.ami.close()
 
@@ -222,7 +215,7 @@ class AsteriskBackend:
                     group.create_task(self._devices.run())
             group.create_task(self._housekeeping())
             await self._link.run()
-            # Replaced: stay, so that `events()` goes on until it is closed.
+            # Replaced: stay, so that `run` goes on until it is closed.
             await asyncio.Event().wait()
 
     async def _open_ami(self, ami: Ami) -> None:
@@ -233,8 +226,8 @@ class AsteriskBackend:
             log.warning("ami_unavailable", node=self.node, reason=str(exc))
 
     def _tell(self, events: Iterable[Event]) -> None:
-        self._out.extend(events)
-        self._news.set()
+        for event in events:
+            self._tell_one(event)
 
     def _tell_phone(self, phone: PhoneId, reachable: bool) -> None:
         self._tell((PhoneReachability(phone=phone, reachable=reachable),))
@@ -289,10 +282,8 @@ class AsteriskBackend:
         self._tell((BackendDown(node=self.node, reason=reason),))
 
     def _heard(self, event: AnyAriEvent) -> None:
-        told = self._translator.handle(event)
-        if told:
-            self._out.extend(told)
-            self._news.set()
+        for told in self._translator.handle(event):
+            self._tell_one(told)
 
     async def _housekeeping(self) -> None:
         while True:
@@ -487,6 +478,10 @@ class AsteriskBackend:
         except ActionRefused as exc:
             if exc.status not in request.harmless:
                 raise
+
+
+def _nobody(event: Event) -> None:
+    """Nobody listens: before `run`, and after it."""
 
 
 def in_fallback(snapshot: Snapshot) -> list[Channel]:

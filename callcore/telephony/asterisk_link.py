@@ -78,8 +78,7 @@ class AsteriskLink:
         try:
             while not self.replaced:
                 try:
-                    connection = await AriConnection.open(self._settings, session, self.decoder)
-                    reason = await self._live(connection)
+                    reason = await self._live(session)
                     delay = FIRST_RETRY
                 except (BackendUnavailable, ActionRefused) as exc:
                     reason = str(exc)
@@ -91,19 +90,17 @@ class AsteriskLink:
         finally:
             await close_session(session)
 
-    async def _live(self, connection: AriConnection) -> str:
+    async def _live(self, session: aiohttp.ClientSession) -> str:
         """One life of the link; raises when it did not come as far as `on_up`."""
         self._held = []
-        reader = asyncio.create_task(connection.read(self._heard), name=f"ari-read-{self._node}")
+        connection = await AriConnection.open(self._settings, session, self.decoder, self._heard)
         try:
             await connection.probe()
             self._came_up(connection, await connection.snapshot())
-            reason = await reader
+            reason = await connection.ended()
         finally:
             was_up, self._connection = self._connection is not None, None
             self._held = None
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
             await connection.close()
         reason = TAKEN_OVER if self.replaced else reason
         if was_up:

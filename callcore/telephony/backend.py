@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from callcore.call.actions import Action
@@ -12,6 +12,8 @@ from callcore.errors import BackendError
 
 #: Called once when an action is done, with what went wrong.
 Done = Callable[[BackendError | None], None]
+#: Takes an event and handles it now, or behind the one it is handling.
+Tell = Callable[[Event], None]
 
 
 class Backend(Protocol):
@@ -21,7 +23,7 @@ class Backend(Protocol):
     not take waits until those before it are done and goes through `execute`. Actions of different
     calls run concurrently. The contract, tested on every implementation:
 
-    - `events()` yields in the order things happened; the first is `BackendUp` with a snapshot, and
+    - Events are told in the order things happened; the first is `BackendUp` with a snapshot, and
       another `BackendUp` follows every `BackendDown`.
     - Every `Dial` leads to exactly one `LegAnswered` or `LegFailed`; every channel that arrived or
       was answered to exactly one `HungUp`; every `Play` to exactly one `PlaybackEnded` unless its
@@ -32,8 +34,8 @@ class Backend(Protocol):
 
     node: str
 
-    def events(self) -> AsyncIterator[Event]:
-        """All events, for ever; ends when the back end was closed."""
+    async def run(self, tell: Tell) -> None:
+        """Tell every event as soon as it is known, until the back end is closed."""
         ...
 
     def begin(self, action: Action, done: Done) -> bool:

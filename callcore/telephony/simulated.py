@@ -1,14 +1,13 @@
 """A back end in memory with a virtual clock: scripted callers and phones, no socket, no waiting.
 
 It keeps the contract of `Backend` and refuses what Asterisk refuses. Drive it by
-`advance(seconds)`, which returns what happened, or through `events()` and `execute()`.
+`advance(seconds)`, which returns what happened, or through `run()` and `execute()`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any
@@ -18,7 +17,7 @@ from callcore.call import events as ev
 from callcore.call.events import Event
 from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
-from callcore.telephony.backend import Done
+from callcore.telephony.backend import Done, Tell
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
 from callcore.telephony.simulated_peers import Caller, Channel, Peer, VirtualClock
 from callcore.types import BridgeId, ChannelId, Entry, PhoneId, PlaybackId
@@ -49,11 +48,10 @@ class SimulatedBackend:
         self.linked = True
         self._ids = count(1)
         self._fresh: list[Event] = []
-        self._out: deque[Event] = deque()
-        self._news = asyncio.Event()
+        #: Who listens; None: `advance` returns what happened, or nobody has come yet.
+        self._listener: Tell | None = None
         self._started = False
-        self._synchronous = False
-        self._closed = False
+        self._closed = asyncio.Event()
         #: Seconds of playbacks that wait behind another one.
         self._lengths: dict[PlaybackId, float] = {}
         #: Ended while there was no link.
@@ -85,9 +83,6 @@ class SimulatedBackend:
 
     def advance(self, seconds: float = 0.0) -> list[Event]:
         """Let time pass; what happened since the last time, in order."""
-        if not self._started:
-            self._synchronous = True
-            self._out.clear()
         self._begin()
         self.clock.advance(seconds)
         fresh, self._fresh = self._fresh, []
@@ -100,9 +95,9 @@ class SimulatedBackend:
 
     def _tell(self, *events: Event) -> None:
         self._fresh.extend(events)
-        if not self._synchronous:
-            self._out.extend(events)
-            self._news.set()
+        if self._listener is not None:
+            for event in events:
+                self._listener(event)
 
     def _happened(self, event: Event) -> None:
         """Something at the node: told if there is a link, else only ends are kept."""
@@ -113,15 +108,13 @@ class SimulatedBackend:
 
     # --- the Protocol -----------------------------------------------------------------------
 
-    async def events(self) -> AsyncIterator[Event]:
-        self._begin()
-        while True:
-            while self._out:
-                yield self._out.popleft()
-            if self._closed:
-                return
-            self._news.clear()
-            await self._news.wait()
+    async def run(self, tell: Tell) -> None:
+        self._listener = tell
+        try:
+            self._begin()
+            await self._closed.wait()
+        finally:
+            self._listener = None
 
     def begin(self, action: act.Action, done: Done) -> bool:
         try:
@@ -140,8 +133,7 @@ class SimulatedBackend:
             self.phones.setdefault(phone, Peer(unreachable=True))
 
     async def close(self) -> None:
-        self._closed = True
-        self._news.set()
+        self._closed.set()
 
     def perform(self, action: act.Action) -> None:
         """`execute` without asyncio."""

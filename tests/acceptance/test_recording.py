@@ -78,9 +78,11 @@ class Site:
     bridges: list[str] = field(default_factory=list)
 
     async def follow(self) -> None:
-        async for event in self.backend.events():
-            self.seen.append(event)
-            self.news.set()
+        await self.backend.run(self.heard)
+
+    def heard(self, event: ev.Event) -> None:
+        self.seen.append(event)
+        self.news.set()
 
     async def happened(self, wanted: ev.Event) -> None:
         async with asyncio.timeout(10):

@@ -19,6 +19,7 @@ from callcore.telephony.simulated_peers import Peer
 from callcore.types import Entry, HangupReason
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.worlds import ANNOUNCEMENT, AsteriskWorld
+from tests.listening import events_of
 from tests.load import slack
 
 pytestmark = pytest.mark.acceptance
@@ -123,7 +124,7 @@ async def test_a_new_process_hears_of_a_leg_that_was_ringing(
     leg = await real.dial("p1")
     await real.want(ev.LegRinging, channel=leg)
     successor = real.new_backend(readable, real.asterisk.ari_url, ami=False)
-    events = successor.events()
+    events = events_of(successor)
     assert isinstance(await anext(events), ev.BackendUp)
     await real.rung["p1"][-1].reject(486)
     async with asyncio.timeout(5):
@@ -153,7 +154,7 @@ async def test_a_leg_that_rings_alone_outlives_a_lost_link(
 async def test_a_second_controller_silences_the_first(real: AsteriskWorld, readable: Path) -> None:
     other = real.new_backend(readable, real.asterisk.ari_url, ami=False)
     channel = await real.arrived_and_answered()
-    events = other.events()
+    events = events_of(other)
     up = await anext(events)
     assert isinstance(up, ev.BackendUp)
     assert [f.channel for f in up.channels] == [channel]
@@ -267,7 +268,7 @@ async def test_callers_held_while_callcore_was_away_come_with_their_time(
     await world.calls[-1].answered
     await asyncio.sleep(0.6)
     successor = world.new_backend(readable, asterisk.ari_url, ami=False)
-    events = successor.events()
+    events = events_of(successor)
     assert isinstance(await anext(events), ev.BackendUp)
     async with asyncio.timeout(3):
         held = await anext(events)
@@ -294,7 +295,7 @@ async def test_callers_of_the_fallback_queue_are_brought_back(
     await world.calls[-1].answered
     await asyncio.sleep(3.5)
     successor = world.new_backend(readable, asterisk.ari_url)
-    events = successor.events()
+    events = events_of(successor)
     up = await anext(events)
     assert isinstance(up, ev.BackendUp)
     (waiting,) = up.channels

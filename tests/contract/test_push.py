@@ -21,6 +21,7 @@ from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import PushProvisioner
 from tests.addresses import Block
 from tests.contract.conftest import settings_at
+from tests.listening import events_of
 
 pytestmark = pytest.mark.acceptance
 
@@ -64,7 +65,7 @@ async def run(asterisk: managed.ManagedAsterisk, directory: Directory, files: Pa
     )
     memory = files / "pushed.json"
     backend.provisioner = PushProvisioner(backend, memory)
-    events = backend.events()
+    events = events_of(backend)
     assert isinstance(await anext(events), ev.BackendUp)
     await backend.provision(directory)
     assert memory.stat().st_mode & 0o777 == 0o600

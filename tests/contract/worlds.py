@@ -213,7 +213,7 @@ class AsteriskWorld(World):
         return LabPhone(name, password, server=self.server, host=host, port=port)
 
     async def start(self) -> None:
-        self._tasks.append(asyncio.create_task(self._pump()))
+        self._tasks.append(asyncio.create_task(self.backend.run(self._heard)))
         await self.ami.connect()
         await self.backend.provision(self.directory)
         await self.caller_phone.open()
@@ -232,10 +232,9 @@ class AsteriskWorld(World):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _pump(self) -> None:
-        async for event in self.backend.events():
-            self.seen.append(event)
-            self._arrived.set()
+    def _heard(self, event: ev.Event) -> None:
+        self.seen.append(event)
+        self._arrived.set()
 
     async def until(self, there: Callable[[], bool], timeout: float) -> bool:
         try:

@@ -12,6 +12,7 @@ from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
 from callcore.types import LegFailure
+from tests.listening import events_of
 
 
 @pytest.fixture
@@ -129,9 +130,9 @@ def test_a_restart_takes_all_channels(node: SimulatedBackend) -> None:
 
 
 async def test_it_serves_the_protocol_too() -> None:
-    """`events` yields the same, from the snapshot on, while time is moved elsewhere."""
+    """`run` tells the same, from the snapshot on, while time is moved elsewhere."""
     node = SimulatedBackend()
-    events = node.events()
+    events = events_of(node)
     assert isinstance(await anext(events), ev.BackendUp)
     channel = node.call_in("4000")
     arrived = await anext(events)
