@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from callcore.acd.counts import Counts
 from callcore.call import events, sessions
 from callcore.call.actions import AnyAction
 from callcore.call.events import Event
@@ -63,6 +64,9 @@ class LiveSwitchboard:
     def interval(self) -> Present:
         since, counts = self._dispatcher.switch.distributor.interval(self._dispatcher.clock())
         return Present(begin=since, counts=counts)
+
+    def today(self) -> Counts:
+        return self._dispatcher.switch.distributor.today(self._dispatcher.clock())
 
     def version(self) -> int:
         if self._trunk_states() is not self._trunks_shown:

@@ -143,6 +143,11 @@ class Distributor:
         since = stats.since if stats.since is not None else now
         return since, stats.present(agents, now)
 
+    def today(self, now: float) -> Counts:
+        """What was counted since midnight."""
+        agents = [seat.agent for seat in self.floor.seats.values()]
+        return self.floor.state.stats.today(agents, max(now, self.now))
+
     def why_contact(self, contact: ev.ContactId) -> Explanation:
         return why_contact(self.floor, contact)
 

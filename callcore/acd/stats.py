@@ -79,11 +79,15 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         """The intervals that are over were yesterday's."""
         self.day = Counts()
 
+    def today(self, agents: Iterable[LiveAgent], now: float) -> Counts:
+        """The day so far, the present interval included; a copy."""
+        sums = Counts()
+        sums.merge(self.day)
+        sums.merge(self.present(agents, now))
+        return sums
+
     def queue_today(self, queue: QueueId) -> QueueStats:
         return _today(self.day.queues.get(queue), self.queues.get(queue))
-
-    def skill_today(self, skill: str) -> QueueStats:
-        return _today(self.day.skills.get(skill), self.skills.get(skill))
 
     def agent_today(self, agent: LiveAgent, now: float) -> AgentStats:
         """With the time in the present state."""

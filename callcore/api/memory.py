@@ -74,6 +74,9 @@ class MemorySwitch:
     def interval(self) -> Present:
         return self.present
 
+    def today(self) -> Counts:
+        return self.present.counts
+
     def version(self) -> int:
         return self._version
 

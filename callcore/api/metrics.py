@@ -10,6 +10,11 @@ callcore_queue_waiting{queue}                callers waiting
 callcore_queue_longest_wait_seconds{queue}   the longest of them so far
 callcore_agents{state}                       agents by state
 callcore_node_up{node}                       1: the link to the telephony node works
+
+Since midnight, then from 0 again (which `rate()` and `increase()` know how to take):
+callcore_queue_contacts_total{queue,counter}        entered, answered, abandoned, dropped …
+callcore_queue_handling_seconds_total{queue,part}   talk, hold, wrap_up
+callcore_agent_seconds_total{state}                 all agents together
 """
 
 from __future__ import annotations
@@ -18,9 +23,10 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from callcore.acd.counts import Counts
 from callcore.call.record import CallRecord
 from callcore.monitor.view import Snapshot
 
@@ -50,9 +56,10 @@ class Metrics:
             "callcore_errors", "Calls ended because of a fault of ours", registry=self.registry
         )
 
-    def watch(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Read the gauges from there at each scrape."""
+    def watch(self, snapshot: Callable[[], Snapshot], today: Callable[[], Counts]) -> None:
+        """Read the gauges and the counts of the day from there at each scrape."""
         self.registry.register(SnapshotCollector(snapshot))
+        self.registry.register(TodayCollector(today))
 
     def call_ended(self, record: CallRecord) -> None:
         """Count a call once, when its record is written for the first time."""
@@ -88,6 +95,52 @@ class SnapshotCollector(Collector):
                      Tally(agent.state for agent in now.agents))  # fmt: skip
         yield _gauge("callcore_node_up", "The link works", "node",
                      {node.id: float(node.up) for node in now.nodes})  # fmt: skip
+
+
+#: Counters of `QueueStats` that count contacts or offers.
+CONTACTS = (
+    "entered", "refused", "offers", "answered", "answered_within", "abandoned", "short_abandoned",
+    "dropped", "overflowed", "taken_out", "rona", "transferred_in", "transferred_out",
+)  # fmt: skip
+
+
+class TodayCollector(Collector):
+    """What the distributor counted since midnight: the figures of monitor and reports."""
+
+    def __init__(self, today: Callable[[], Counts]) -> None:
+        self._today = today
+
+    def describe(self) -> Iterable[CounterMetricFamily]:
+        return []
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        counted = self._today()
+        contacts = CounterMetricFamily(
+            "callcore_queue_contacts", "Contacts and offers since midnight",
+            labels=["queue", "counter"],
+        )  # fmt: skip
+        handling = CounterMetricFamily(
+            "callcore_queue_handling_seconds", "Handling since midnight", labels=["queue", "part"]
+        )
+        for queue, stats in counted.queues.items():
+            for name in CONTACTS:
+                contacts.add_metric([queue, name], getattr(stats, name))
+            for part in ("talk", "hold", "wrap_up"):
+                handling.add_metric([queue, part], getattr(stats.handling, f"{part}_seconds"))
+        yield from (contacts, handling, _agent_seconds(counted))
+
+
+def _agent_seconds(counted: Counts) -> CounterMetricFamily:
+    spent: dict[str, float] = {}
+    for agent in counted.agents.values():
+        for state, seconds in agent.seconds.items():
+            spent[state] = spent.get(state, 0.0) + seconds
+    family = CounterMetricFamily(
+        "callcore_agent_seconds", "Agents' time since midnight", labels=["state"]
+    )
+    for state, seconds in sorted(spent.items()):
+        family.add_metric([state], seconds)
+    return family
 
 
 def _gauge(

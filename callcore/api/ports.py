@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from callcore.acd.counts import Counts
 from callcore.call.events import Event
 from callcore.call.record import CallEvent, CallRecord
 from callcore.config import Settings
@@ -23,6 +24,10 @@ class Switchboard(Protocol):
 
     def interval(self) -> Present:
         """What was counted since the last quarter of an hour; the rest is in the archive."""
+        ...
+
+    def today(self) -> Counts:
+        """What was counted since midnight."""
         ...
 
     def version(self) -> int:

@@ -62,7 +62,7 @@ class ApiServer:
         self, settings: Settings, switchboard: Switchboard, archive: Archive, metrics: Metrics
     ) -> None:
         self._settings = settings
-        metrics.watch(switchboard.snapshot)
+        metrics.watch(switchboard.snapshot, switchboard.today)
         self._context = Context(switchboard, archive, metrics)
         self._hub = Hub(switchboard)
         self._watching: asyncio.Task[None] | None = None

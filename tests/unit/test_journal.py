@@ -129,6 +129,21 @@ def test_a_snapshot_and_the_inputs_behind_it(desk: JournalledDesk) -> None:
     assert [found.switch.handle(ev.HungUp(channel="late"), desk.now)] == following
 
 
+def test_a_kill_loses_no_interval(desk: JournalledDesk) -> None:
+    """What was closed since the snapshot comes again with the replay, the open one goes on."""
+    desk.wait(700)
+    a_busy_hour(desk)
+    desk.snapshot()
+    told = len(desk.every(act.WriteInterval))
+    desk.wait(1000)
+    found = desk.recovered()
+    closed = [row for row in found.rows if isinstance(row, act.WriteInterval)]
+    assert closed == desk.every(act.WriteInterval)[told:]
+    assert [row.begin for row in closed] == [900.0, 1800.0]
+    now = desk.now
+    assert found.switch.distributor.interval(now) == desk.switch.distributor.interval(now)
+
+
 def test_a_life_goes_on_from_the_life_before(desk: JournalledDesk) -> None:
     """Three lives, each killed: one sequence, one state."""
     a_busy_hour(desk)

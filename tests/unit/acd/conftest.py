@@ -148,6 +148,9 @@ class Watched:
         )
         assert until is None or ended_by_agent or self.distributor.now >= until
 
+    def _saw_intervalended(self, action, event):
+        assert isinstance(event, ev.IntervalBegan)
+
     def _first_come_first_served(self):
         """Whoever was offered just now was the first in line for that agent."""
         floor = self.distributor.floor

@@ -6,6 +6,7 @@ import pytest
 
 from callcore.acd import events as ev
 from callcore.acd.counts import QueueStats, ServiceLevel
+from callcore.directory import Agent
 
 
 @pytest.fixture
@@ -107,3 +108,50 @@ def test_taken_out_is_not_abandoned(floor, make_queue):
     floor.feed(ev.ContactLeft(contact="c1", abandoned=False))
     stats = floor.distributor.snapshot().stats.queues["q"]
     assert (stats.taken_out, stats.abandoned, stats.concluded) == (1, 0, 0)
+
+
+def test_skills_are_counted_where_they_are_needed(floor, make_queue):
+    """Entered, answered, handled by skill; a contact without needs leaves no entry."""
+    floor.configure(
+        make_queue(agents=["ann"]), agents=[Agent(id="ann", skills={"french": 3, "billing": 1})]
+    )
+    floor.login("ann")
+    floor.call("c1", skills={"french": 2, "billing": 1})
+    floor.answer("c1", "ann")
+    floor.call("c2")
+    floor.call("c3", skills={"french": 2})
+    floor.now += 30
+    floor.release("c1", "ann")
+    floor.feed(ev.ContactLeft(contact="c3"))
+    skills = floor.distributor.today(floor.now).skills
+    assert list(skills) == ["french", "billing"]
+    french = skills["french"]
+    assert (french.entered, french.answered, french.abandoned) == (2, 1, 1)
+    assert (french.handling.handled, french.handling.talk_seconds) == (1, 30.0)
+    assert skills["billing"].answered_within == 1
+
+
+def test_outbound_contacts_are_dropped_not_abandoned(floor, make_queue):
+    """Counted apart, in no service level, and the sums still add up."""
+    floor.configure(make_queue(agents=["ann"]))
+    floor.call("c1", direction=ev.Direction.OUTBOUND)
+    floor.now += 30
+    floor.feed(ev.ContactLeft(contact="c1"))
+    stats = floor.distributor.today(floor.now).queues["q"]
+    assert (stats.dropped, stats.abandoned, stats.concluded, stats.waiting) == (1, 0, 0, 0)
+
+
+def test_the_intervals_of_a_day_add_up_to_it(day):
+    """Closed in the middle or not: the day's figures are the same, the longest wait is kept."""
+    before = day.distributor.today(day.now)
+    (ended,) = day.feed(ev.IntervalBegan(at=day.now)) or [None]
+    assert ended is None, "nothing had begun: nothing to tell"
+    day.call("late")
+    day.now += 900
+    (ended,) = day.feed(ev.IntervalBegan(at=day.now))
+    assert ended.counts.queues["q"].entered == 1
+    after = day.distributor.today(day.now)
+    assert after.queues["q"].entered == before.queues["q"].entered + 1
+    assert after.queues["q"].longest_wait == before.queues["q"].longest_wait
+    assert after.queues["q"].handling == before.queues["q"].handling
+    assert day.distributor.interval(day.now)[1].queues["q"].carried == 1

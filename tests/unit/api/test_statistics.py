@@ -57,3 +57,16 @@ async def test_ranges_that_cannot_be(api, query):
     status, answer = await api("GET", f"/api/v1/statistics/queues?{query}")
     assert status == 400
     assert answer["error"].startswith("query: ")
+
+
+async def test_metrics_of_the_day(api, counted):
+    """What was counted since midnight, by queue; agents' time by state."""
+    counted.queues["sales"].handling.add(40.0, 5.0, 10.0)
+    _, text = await api("GET", "/metrics")
+    for line in (
+        'callcore_queue_contacts_total{counter="entered",queue="sales"} 4.0',
+        'callcore_queue_contacts_total{counter="answered",queue="sales"} 3.0',
+        'callcore_queue_handling_seconds_total{part="wrap_up",queue="sales"} 10.0',
+        'callcore_agent_seconds_total{state="talking"} 30.0',
+    ):
+        assert line in text.decode().splitlines()

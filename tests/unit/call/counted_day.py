@@ -28,12 +28,4 @@ class CountedDay(RandomDay):
 
     def live(self) -> Counts:
         """The live figures of the day: the sum of what is closed and what is not."""
-        stats = self.switch.distributor.snapshot().stats
-        return Counts(
-            queues={name: stats.queue_today(name) for name in {**stats.day.queues, **stats.queues}},
-            skills={name: stats.skill_today(name) for name in {**stats.day.skills, **stats.skills}},
-            agents={
-                seat.agent.id: stats.agent_today(seat.agent, self.backend.now)
-                for seat in self.switch.distributor.floor.seats.values()
-            },
-        )
+        return self.switch.distributor.today(self.backend.now)
