@@ -57,6 +57,7 @@ class Ami:
         #: A registration at a provider was made, refused or lost; AMI does not say by which name.
         self.on_registry: Callable[[], None] | None = None
         self._manager: Any = None
+        self._connecting: list[asyncio.Task[Any]] = []
         self._ready = asyncio.Event()
         self._refused = False
 
@@ -97,7 +98,15 @@ class Ami:
         if listens:
             self._manager.register_event("ContactStatus", self._contact)
             self._manager.register_event("Registry", self._registry)
-        self._manager.connect()
+        connect = self._manager.connect
+
+        def keep() -> None:
+            if self._manager is not None:
+                under_way = [task for task in self._connecting if not task.done()]
+                self._connecting = [*under_way, connect()]
+
+        self._manager.connect = keep  # what panoramisk calls to connect again
+        keep()
 
     def _connected(self, manager: Any) -> None:
         if self._manager is None:
@@ -133,6 +142,10 @@ class Ami:
         if manager is not None:
             # Without this panoramisk would connect again.
             manager.connect = _stay_away
+            for task in self._connecting:
+                task.remove_done_callback(manager.connection_made)
+                task.cancel()
+            await asyncio.gather(*self._connecting, return_exceptions=True)
             manager.close()
 
     # --- actions ----------------------------------------------------------------------------

@@ -38,12 +38,15 @@ class PhoneWatch:
         self._ask = ask
         self._asked: asyncio.Queue[PhoneId] = asyncio.Queue()
         self.reachable: dict[PhoneId, bool] = {}
+        #: Since the look that is under way began: it may not see them yet.
+        self._came: set[PhoneId] = set()
         #: Phones of the directory; empty: every PJSIP endpoint.
         self.known: frozenset[PhoneId] = frozenset()
 
     def snapshot(self, endpoints: Iterable[Endpoint]) -> tuple[PhoneId, ...]:
         """The phones reachable now; what is told later are changes against this."""
         self.reachable = {e.resource: e.state == "online" for e in endpoints if self._is_phone(e)}
+        self.look_again()  # a phone that came while it was read is not in it
         return tuple(sorted(phone for phone, there in self.reachable.items() if there))
 
     def _is_phone(self, endpoint: Endpoint) -> bool:
@@ -55,8 +58,12 @@ class PhoneWatch:
         if self.known and change.endpoint not in self.known:
             return
         if change.status in _GONE:
+            self._came.discard(change.endpoint)
             self._asked.put_nowait(change.endpoint)
         elif change.endpoint:
+            if change.status == "Created" or not self.reachable.get(change.endpoint, False):
+                self._came.add(change.endpoint)
+                self._asked.put_nowait(change.endpoint)
             self._note(change.endpoint, True)
 
     def look_again(self) -> None:
@@ -72,6 +79,7 @@ class PhoneWatch:
         """Verify what may be gone, until cancelled."""
         while True:
             phones = [await self._asked.get()]
+            self._came.clear()
             await asyncio.sleep(SETTLE)
             while not self._asked.empty():
                 phones.append(self._asked.get_nowait())
@@ -84,5 +92,8 @@ class PhoneWatch:
     async def _verify(self, phones: Iterable[PhoneId]) -> None:
         wanted = set(phones)
         for endpoint in await self._ask("endpoints/PJSIP"):
+            there = endpoint.state == "online"
+            if not there and endpoint.resource in self._came:
+                continue
             if self._is_phone(endpoint) and (EVERY in wanted or endpoint.resource in wanted):
-                self._note(endpoint.resource, endpoint.state == "online")
+                self._note(endpoint.resource, there)
