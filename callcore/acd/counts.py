@@ -34,7 +34,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TypeVar
 
 import msgspec
 
@@ -70,7 +69,11 @@ class Handling(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.wrap_up_seconds += wrap_up
 
     def merge(self, other: Handling) -> None:
-        _sum_up(self, other, _HANDLING_SUMS)
+        if other.handled:
+            self.handled += other.handled
+            self.talk_seconds += other.talk_seconds
+            self.hold_seconds += other.hold_seconds
+            self.wrap_up_seconds += other.wrap_up_seconds
 
     @property
     def average(self) -> float | None:
@@ -113,7 +116,10 @@ class QueueStats(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def merge(self, later: QueueStats) -> None:
         """Add what the following interval counted."""
-        _sum_up(self, later, _QUEUE_SUMS)
+        for name in _QUEUE_SUMS:
+            more = getattr(later, name)
+            if more:
+                setattr(self, name, getattr(self, name) + more)
         self.longest_wait = max(self.longest_wait, later.longest_wait)
         self.handling.merge(later.handling)
 
@@ -173,6 +179,11 @@ class QueueStats(msgspec.Struct, kw_only=True, omit_defaults=True):
         return _ratio(self.abandoned, self.concluded)
 
 
+_QUEUE_SUMS = tuple(
+    name
+    for name in QueueStats.__struct_fields__
+    if name not in ("carried", "longest_wait", "handling")
+)
 #: States in which an agent handles a contact, and in which one could be handled.
 HANDLING = ("talking", "on_hold", "wrapping_up")
 AVAILABLE = ("idle", "offered")
@@ -195,8 +206,13 @@ class AgentStats(msgspec.Struct, kw_only=True, omit_defaults=True):
     seconds: dict[str, float] = {}
 
     def merge(self, later: AgentStats) -> None:
-        """Add what the following interval counted."""
-        _sum_up(self, later, _AGENT_SUMS)
+        """Add what the following interval counted; for ten thousand agents at once."""
+        self.offers += later.offers
+        self.answered += later.answered
+        self.rona += later.rona
+        self.rona_pauses += later.rona_pauses
+        self.transferred_in += later.transferred_in
+        self.transferred_out += later.transferred_out
         self.handling.merge(later.handling)
         for state, seconds in later.seconds.items():
             self.spend(state, seconds)
@@ -208,27 +224,6 @@ class AgentStats(msgspec.Struct, kw_only=True, omit_defaults=True):
     def occupancy(self) -> float | None:
         handling = sum(self.seconds.get(state, 0.0) for state in HANDLING)
         return _ratio(handling, handling + sum(self.seconds.get(s, 0.0) for s in AVAILABLE))
-
-
-C = TypeVar("C", Handling, QueueStats, AgentStats)
-
-
-def _sum_up(one: C, other: C, names: Iterable[str]) -> None:
-    for name in names:
-        more = getattr(other, name)
-        if more:
-            setattr(one, name, getattr(one, name) + more)
-
-
-_HANDLING_SUMS = Handling.__struct_fields__
-_QUEUE_SUMS = tuple(
-    name
-    for name in QueueStats.__struct_fields__
-    if name not in ("carried", "longest_wait", "handling")
-)
-_AGENT_SUMS = tuple(
-    name for name in AgentStats.__struct_fields__ if name not in ("handling", "seconds")
-)
 
 
 class Counts(msgspec.Struct, kw_only=True, omit_defaults=True):
