@@ -87,6 +87,9 @@ class Services(Protocol):
     def write(self, action: RowAction) -> None:
         """Take a row; must not block."""
 
+    async def rows_are_safe(self) -> bool:
+        """Wait until all rows taken so far are durable; false when that takes too long."""
+
     async def record(
         self, action: StartRecording | PauseRecording | ResumeRecording | StopRecording
     ) -> None:
@@ -264,7 +267,14 @@ class Dispatcher:
             await self.take_snapshot()
 
     async def take_snapshot(self) -> None:
-        """Write the state down, so that a start has little to replay."""
+        """Write the state down, so that a start has little to replay.
+
+        A start writes the rows of what it replays once more; those of what the snapshot covers it
+        does not, so they have to be durable before.
+        """
         encoded = self._journal.snapshot(self.switch, self.clock())
         sequence = self._journal.sequence
+        if not await self._services.rows_are_safe():
+            log.warning("snapshot_not_stored", reason="rows cannot be written")
+            return
         await asyncio.to_thread(self._journal.store_snapshot, sequence, encoded)

@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 
 MAX_ANSWER_BYTES = 64 * 1024
 MAX_VALUE = 200
+#: Longer than this neither the database nor the outbox takes to write a batch.
+SAFE_SECONDS = 10.0
 #: States of agents whose beginning the lines "offered" and "connected" of a call tell.
 _TOLD_BY_THE_CALL = ("offered", "talking")
 
@@ -96,6 +98,9 @@ class ShellServices:
                 self._write_agent_state(action)
             case WriteInterval():
                 self._store.put_interval(action.begin, action.counts)
+
+    async def rows_are_safe(self) -> bool:
+        return await self._store.flush(SAFE_SECONDS)
 
     def write_again(self, action: RowAction) -> None:
         """A row of a replayed input: it may be missing, but it was logged and counted before."""

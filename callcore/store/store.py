@@ -1,7 +1,7 @@
 """The write-behind store: takes rows at once, writes them in batches, survives an outage.
 
 The call path never waits for the database: a `put_*` appends to memory; one task writes a batch
-every 250 ms or 500 rows. While the database is away the batches go to the outbox (fsynced files)
+every second or 500 rows. While the database is away the batches go to the outbox (fsynced files)
 and are drained in order when it is back; every row is an idempotent upsert, so writing one twice
 (a crash between a commit and the removal of its file) changes nothing.
 """
@@ -35,7 +35,8 @@ from callcore.types import DEFAULT_TENANT
 log = structlog.get_logger(__name__)
 
 BATCH_ROWS = 500
-BATCH_SECONDS = 0.25
+#: A commit costs a millisecond, whether it holds one call or twenty.
+BATCH_SECONDS = 1.0
 #: One transaction at most, when rows piled up behind a slow write.
 MAX_BATCH = 1000
 #: Rows kept in memory when neither the database nor the outbox takes them; then the oldest go.
@@ -190,7 +191,7 @@ class Store:
                 self._outage_begins(str(exc))
 
     async def _gather(self) -> None:
-        """Wait for a batch: 500 rows, or 250 ms after the first; or for the next attempt."""
+        """Wait for a batch: 500 rows, or a second after the first; or for the next attempt."""
         loop = asyncio.get_running_loop()
         if not self._rows and (self.away or self._spooled):
             await _wait(self._some, max(0.0, self._retry_at - loop.time()))

@@ -31,9 +31,13 @@ class Notebook:
         self.rows: list[act.AnyAction] = []
         self.recorded: list[act.AnyAction] = []
         self.cannot_record = ""
+        self.safe = True
 
     def write(self, action: act.AnyAction) -> None:
         self.rows.append(action)
+
+    async def rows_are_safe(self) -> bool:
+        return self.safe
 
     async def record(self, action: act.AnyAction) -> None:
         if self.cannot_record:
@@ -208,3 +212,18 @@ def test_the_clock_never_runs_backwards() -> None:
     clock = Clock(not_before=ahead)
     first, second = clock(), clock()
     assert ahead <= first <= second
+
+
+async def test_a_snapshot_waits_for_the_rows_of_what_it_covers(tmp_path: Path) -> None:
+    """Only what is replayed is written again: no snapshot may hide a row that was never written."""
+    async with running(tmp_path) as run:
+        run.services.safe = False
+        await run.dispatcher.take_snapshot()
+        assert _snapshots(tmp_path) == 0
+        run.services.safe = True
+        await run.dispatcher.take_snapshot()
+        assert _snapshots(tmp_path) == 1
+
+
+def _snapshots(directory: Path) -> int:
+    return len(list(directory.glob("*.snap")))
