@@ -124,7 +124,7 @@ class App:
         self.api = ApiServer(
             settings,
             self.switchboard,
-            StoreArchive(store.engine, self.recorder.directory),
+            StoreArchive(store, self.recorder.directory),
             self.metrics,
         )
 

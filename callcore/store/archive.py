@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import time
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from callcore.call.record import CallEvent, CallRecord
 from callcore.store import intervals, tables
 from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.queries import as_struct, read
 from callcore.store.rows import RecordingRow
+from callcore.store.store import Store
 from callcore.types import CallId, RecordingId
+
+CATCH_UP_SECONDS = 5.0
 
 
 class StoreArchive:
     """Implements the API's `Archive` on the database."""
 
-    def __init__(self, engine: AsyncEngine, recordings: Path) -> None:
-        self._engine = engine
+    def __init__(self, store: Store, recordings: Path) -> None:
+        self._store = store
+        self._engine = store.engine
         self._recordings = recordings.resolve()
 
     async def calls(self, limit: int, before: float | None) -> list[CallRecord]:
@@ -51,13 +55,21 @@ class StoreArchive:
         return as_struct(RecordingRow, found[0]) if found else None
 
     async def queue_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        await self._catch_up(present)
         return await intervals.queues(self._engine, wanted, present)
 
     async def skill_sums(self, wanted: Range, present: Present) -> list[ContactSums]:
+        await self._catch_up(present)
         return await intervals.skills(self._engine, wanted, present)
 
     async def agent_sums(self, wanted: Range, present: Present) -> list[AgentSums]:
+        await self._catch_up(present)
         return await intervals.agents(self._engine, wanted, present)
+
+    async def _catch_up(self, present: Present) -> None:
+        """Just after a quarter of an hour its rows may be on their way to the database."""
+        if time() - present.begin < CATCH_UP_SECONDS:
+            await self._store.flush(CATCH_UP_SECONDS)
 
     def recording_file(self, row: RecordingRow) -> Path | None:
         path = (self._recordings / row.path).resolve()
