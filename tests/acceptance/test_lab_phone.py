@@ -50,6 +50,15 @@ async def connect(ann: Phone, bob: Phone):
     return outgoing, incoming
 
 
+async def talk(ann: Phone, bob: Phone):
+    """Like `connect`, and both are in the bridge: what is asked of Asterisk before is refused."""
+    outgoing, incoming = await connect(ann, bob)
+    for speaks, listens, hz in ((outgoing, incoming, 500), (incoming, outgoing, 600)):
+        speaks.play(audio.tone(hz, 0.2), loop=True)
+        await hears(listens, hz)
+    return outgoing, incoming
+
+
 async def test_registration(lab_asterisk):
     """Digest registers, a wrong password is refused with its status, unregister takes effect."""
     async with Phone(
@@ -240,7 +249,7 @@ async def test_hold_stops_the_talk_and_resume_brings_it_back(lab_asterisk):
 async def test_blind_transfer(lab_asterisk):
     """The caller ends up with the third phone; the transferring phone is told and is free."""
     async with phones(lab_asterisk, "601", "602", "603") as (bob, ann, eve):
-        outgoing, incoming = await connect(ann, bob)
+        outgoing, incoming = await talk(ann, bob)
         transfer = asyncio.create_task(incoming.transfer("603"))
         third = await eve.incoming()
         await third.answer()
@@ -256,7 +265,7 @@ async def test_blind_transfer(lab_asterisk):
 async def test_blind_transfer_to_nowhere_fails_with_its_code(lab_asterisk):
     """An unknown number is reported as a failure and the call goes on."""
     async with phones(lab_asterisk, "601", "602") as (bob, ann):
-        outgoing, incoming = await connect(ann, bob)
+        outgoing, incoming = await talk(ann, bob)
         outcome = await incoming.transfer("99999")
         assert outcome.code >= 400
         assert not incoming.ended.happened
@@ -267,9 +276,9 @@ async def test_blind_transfer_to_nowhere_fails_with_its_code(lab_asterisk):
 async def test_attended_transfer(lab_asterisk):
     """Two far ends are connected by REFER with Replaces."""
     async with phones(lab_asterisk, "601", "602", "603") as (bob, ann, eve):
-        outgoing, incoming = await connect(ann, bob)
+        outgoing, incoming = await talk(ann, bob)
         await incoming.hold()
-        consultation, third = await connect(bob, eve)
+        consultation, third = await talk(bob, eve)
         outcome = await incoming.transfer_to(consultation)
         assert outcome.ok, outcome
         await incoming.ended

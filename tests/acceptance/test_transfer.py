@@ -426,6 +426,11 @@ async def test_a_blind_transfer_over_a_trunk_without_room(office: Office) -> Non
     host = f"127.0.{office.site.number}.4"
     trunk = f'[trunks.narrow]\nhost = "{host}"\nmax_channels = 1\nqualify_seconds = 0\n'
     await configure(office, CONFIG + trunk + '[[outbound]]\npattern = "8X."\ntrunk = "narrow"\n')
+
+    async def is_known() -> bool:  # a reload is answered before Asterisk has taken it over
+        return "Unable to find" not in await office.site.asterisk("pjsip show endpoint narrow")
+
+    await office.site.until(is_known, "Asterisk knows the trunk")
     async with Phone("far2", server=office.site.sip, host=host, port=5060) as far:
         using = await office.cid.dial("8111")
         third = await office.answered_by(far, FAR)
