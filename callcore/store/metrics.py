@@ -114,15 +114,16 @@ class _Counter:
             if segment.kind is SegmentKind.WRAP_UP and segment.end is not None:
                 self._handled(segment, segment.start, before, segment.end)
             elif _consulted(segment, after) and segment.end is not None:
-                self._handled(segment, segment.end, before, segment.end)
+                self._handled(segment, segment.end, segments, segment.end)
 
     def _handled(
         self, part: Segment, talked_until: float, before: Sequence[Segment], at: float
     ) -> None:
-        own = [each for each in before if each.agent == part.agent]
-        former = [each.start for each in own if each.kind is SegmentKind.WRAP_UP]
-        since = max(former, default=0.0)
-        begins = [moment for each in own if (moment := _answered_at(each)) >= since]
+        own: list[Segment] = []
+        for each in before:
+            if each.agent == part.agent:
+                own = [] if each.kind is SegmentKind.WRAP_UP else [*own, each]
+        begins = [moment for each in own if (moment := _answered_at(each)) >= 0]
         begin = min(begins, default=part.start)
         hold = sum(_length(e) for e in own if e.kind is SegmentKind.HOLD and e.start >= begin)
         talk = max(0.0, talked_until - begin - hold)
@@ -137,9 +138,11 @@ def _answered_at(segment: Segment) -> float:
 
 
 def _consulted(talk: Segment, after: Sequence[Segment]) -> bool:
-    """A talk with an agent whom an attended transfer gave to another call: no wrap-up here."""
-    wrapped = any(e.kind is SegmentKind.WRAP_UP and e.agent == talk.agent for e in after)
-    return talk.kind is SegmentKind.TALK and bool(talk.agent) and not wrapped
+    """The last talk with an agent whom an attended transfer gave to another call: no wrap-up."""
+    if talk.kind is not SegmentKind.TALK or not talk.agent:
+        return False
+    more = (SegmentKind.WRAP_UP, SegmentKind.TALK)
+    return not any(each.kind in more and each.agent == talk.agent for each in after[1:])
 
 
 def by_interval(

@@ -11,6 +11,7 @@ from callcore.call import actions as act
 from callcore.call import events as ev
 from callcore.call.queue_log import QueueLog
 from callcore.call.queue_log_line import line
+from callcore.call.record import CallEvent
 from callcore.directory import Member, Phone, Queue
 from callcore.types import LegFailure
 
@@ -298,4 +299,43 @@ def test_the_phone_of_a_session_is_its_channel() -> None:
     assert [text.split("|")[4:] for text in logged.lines()][:2] == [
         ["AGENTLOGIN", "PJSIP/p3"],
         ["PAUSEALL", "login"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "at_the_door", "later"),
+    [
+        ("queue_full", "FULL", "EXITWITHTIMEOUT"),
+        ("closed", "CLOSED", "EXITEMPTY"),
+        ("unstaffed", "JOINEMPTY", "EXITEMPTY"),
+        ("estimated_wait", "DIVERT_HOLDTIME", "EXITWITHTIMEOUT"),
+        ("max_wait", None, "EXITWITHTIMEOUT"),
+        ("no_such_queue", None, "EXITEMPTY"),
+    ],
+)
+def test_reasons_of_overflow(reason: str, at_the_door: str | None, later: str) -> None:
+    """Told in the moment of entering, nobody entered; told later, somebody leaves."""
+
+    def note(number: int, at: float, name: str, **details: str) -> act.WriteEvent:
+        event = CallEvent(call="c1", sequence=number, at=at, name=name, details=details)
+        return act.WriteEvent(call="c1", event=event)
+
+    queued = note(1, 5.0, "queued", queue="sales", caller="555")
+    log = QueueLog(lambda agent: ())
+    found = log.lines([queued, note(2, 5.0, "overflowed", queue="sales", reason=reason)])
+    assert [check_line(text)[3] for text in found] == ([at_the_door] if at_the_door else [])
+    log.lines([queued])
+    (text,) = log.lines([note(2, 65.0, "overflowed", queue="sales", reason=reason)])
+    assert check_line(text)[3] == later
+    assert text.endswith("|1|1|60")
+
+
+def test_a_key_that_leaves_the_queue() -> None:
+    """EXITWITHKEY where the note of leaving names one."""
+    log = QueueLog(lambda agent: ())
+    queued = CallEvent(call="c1", sequence=1, at=5.0, name="queued", details={"queue": "sales"})
+    left = CallEvent(call="c1", sequence=2, at=9.0, name="left_queue", details={"key": "2"})
+    log.lines([act.WriteEvent(call="c1", event=queued)])
+    assert log.lines([act.WriteEvent(call="c1", event=left)]) == [
+        "9|c1|sales|NONE|EXITWITHKEY|2|1|1|4"
     ]

@@ -7,18 +7,33 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from callcore.acd.counts import AgentStats, Handling, QueueStats
 from callcore.acd.events import AgentChanged
 from callcore.call.record import CallEvent, CallRecord, Segment, SegmentKind
 from callcore.store import outbox as module
 from callcore.store.encode import clean, from_line, to_json, to_line
 from callcore.store.outbox import Outbox
-from callcore.store.rows import AgentStateRow, Gap, RecordingRow
+from callcore.store.rows import (
+    AgentIntervalRow,
+    AgentSecondsRow,
+    AgentStateRow,
+    Gap,
+    QueueIntervalRow,
+    RecordingRow,
+    SkillIntervalRow,
+)
 
 ROWS = [
     CallEvent(call="c1", sequence=1, at=1.5, name="arrived", details={"a": 1, "b": None}),
     CallRecord(call="c1", segments=(Segment(kind=SegmentKind.TALK, start=1.0),)),
     RecordingRow(recording="r1", call="c1", gaps=(Gap(start=1.0, end=2.0),)),
     AgentStateRow(agent="ann", at=2.0, state="idle", before="offered"),
+    QueueIntervalRow(
+        begin=900, queue="sales", counts=QueueStats(entered=2, handling=Handling(handled=1))
+    ),
+    SkillIntervalRow(begin=900, skill="french", counts=QueueStats(longest_wait=2.5)),
+    AgentIntervalRow(begin=900, agent="ann", counts=AgentStats(rona=1, seconds={"idle": 5.0})),
+    AgentSecondsRow(begin=900, agent="ann", state="idle", seconds=5.0),
 ]
 
 
