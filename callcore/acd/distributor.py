@@ -198,7 +198,7 @@ class Distributor:
     # --- configuration and agents -------------------------------------------------------------
 
     def _day_began(self, event: ev.DayBegan) -> None:
-        self.floor.state.stats.begin_day()
+        self.floor.state.stats.begin_day(self.now)
 
     def _interval_began(self, event: ev.IntervalBegan) -> None:
         agents = (seat.agent for seat in self.floor.seats.values())

@@ -35,6 +35,8 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
     since: float | None = None
     #: The intervals of today that are over.
     day: Counts = msgspec.field(default_factory=Counts)
+    #: The present interval is the last one of its day.
+    day_ends: bool = False
 
     def spent(self, agent: LiveAgent, until: float) -> float:
         """Seconds of this interval in the state that the agent is shown in; logged out: none."""
@@ -63,6 +65,8 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
         self.queues, self.agents, self.skills = _carried(self.queues), {}, _carried(self.skills)
         self.since = at
         self.day.merge(closed)
+        if self.day_ends:
+            self.begin_day(at)
         return None if began is None else closed
 
     def present(self, agents: Iterable[LiveAgent], now: float) -> Counts:
@@ -75,9 +79,12 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
                 counts.agent(agent.id).spend(agent.state, spent)
         return counts
 
-    def begin_day(self) -> None:
-        """The intervals that are over were yesterday's."""
-        self.day = Counts()
+    def begin_day(self, now: float) -> None:
+        """The intervals that are over were yesterday's; so is the present one, where the clock
+        that tells midnight runs a little ahead of ours."""
+        self.day_ends = self.since is not None and now - self.since > INTERVAL_SECONDS / 2
+        if not self.day_ends:
+            self.day = Counts()
 
     def today(self, agents: Iterable[LiveAgent], now: float) -> Counts:
         """The day so far, the present interval included; a copy."""

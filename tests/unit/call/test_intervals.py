@@ -106,3 +106,15 @@ def test_who_hangs_up_in_the_second_queue_abandons_it(desk: Desk) -> None:
     desk.hang_up("x1")
     counted = desk.switch.distributor.today(desk.now).queues["sales"]
     assert (counted.answered, counted.short_abandoned, counted.taken_out) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("early", [0.5, -0.001])
+def test_midnight_a_little_early_or_late_takes_no_quarter_along(desk: Desk, early: float) -> None:
+    """The clock that tells midnight is not the one that ends the interval."""
+    desk.arrive()
+    desk.now = 1800.0 - early
+    desk.feed(ev.DayBegan())
+    desk.now = 1801.0
+    desk.arrive(channel="x2")
+    counted = desk.switch.distributor.today(desk.now).queues["sales"]
+    assert (counted.carried, counted.entered) == (1, 1)
