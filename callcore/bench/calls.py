@@ -58,7 +58,7 @@ class Scale:
     few: int = 20
     idle_seconds: float = 8.0
     #: After the last call of a load, for rows and recordings.
-    settle_seconds: float = 2.0
+    settle_seconds: float = 3.0
     answer_ms: int = 200
     talk_ms: int = 2000
     free: tuple[int, int] = (300, 15)
@@ -133,6 +133,7 @@ class Bench:
         )
         async with answering:
             await self._make_ready()
+            await self._warm_up()
             self._tell(f"idle for {self._scale.idle_seconds:g} s")
             meter = self._meter()
             await asyncio.sleep(self._scale.idle_seconds)
@@ -183,32 +184,29 @@ class Bench:
                 return
         raise ToolError(f"agents are not ready: {', '.join(busy[:10])}")
 
+    async def _warm_up(self) -> None:
+        """One recorded call: what is loaded at the first is no cost of every call."""
+        async with self._callers(
+            Load("first", CALLCORE, "602", 1, 1, trunk=4, keys=KEY)
+        ) as calling:
+            await calling.wait(45)
+        await self._site.quiet(20)
+        await asyncio.sleep(self._scale.settle_seconds)
+
     def _meter(self) -> Meter:
         asterisk = int(AsteriskPaths.under(self._site.var).pid_file.read_text())
         return Meter({"callcore": self._site.pid, "asterisk": asterisk})
 
     async def _measure(self, load: Load) -> Run:
         self._tell(f"{load.system}, {load.name}: {load.calls} calls at {load.rate}/s")
-        callers: Address = (f"127.0.{self._site.number}.{load.trunk}", CALLER_PORT)
-        calling = sipp.callers(
-            self._site.directory / f"{load.system}-{load.number}-{load.rate}",
-            load.number,
-            local=callers,
-            remote=self._site.sip,
-            calls=load.calls,
-            rate=load.rate,
-            talk_ms=60_000,
-            keys=load.keys,
-            keys_how="info",
-            keys_after_ms=1000,
-        )
+        calling = self._callers(load)
         with SipCapture([PHONE_PORT, CALLER_PORT]) as capture:
             meter = self._meter()
             async with calling:
                 await calling.wait(45 + load.calls / load.rate)
             await asyncio.sleep(self._scale.settle_seconds)
             used = meter.read()
-        wire = read_wire(capture.messages(), [callers], [self._phones])
+        wire = read_wire(capture.messages(), [self._address(load)], [self._phones])
         await self._site.quiet(20)
         return Run(
             load=load.name,
@@ -219,6 +217,23 @@ class Bench:
             join_to_ring=[] if load.name in (WAITING, WITH_IVR) else wire.join_to_ring(),
             idle_gaps=wire.idle_gaps() if load.name == WAITING else [],
             cpu={name: seconds * 1000 for name, seconds in used.above(self._idle).items()},
+        )
+
+    def _address(self, load: Load) -> Address:
+        return f"127.0.{self._site.number}.{load.trunk}", CALLER_PORT
+
+    def _callers(self, load: Load) -> sipp.Sipp:
+        return sipp.callers(
+            self._site.directory / f"{load.system}-{load.number}-{load.rate}",
+            load.number,
+            local=self._address(load),
+            remote=self._site.sip,
+            calls=load.calls,
+            rate=load.rate,
+            talk_ms=60_000,
+            keys=load.keys,
+            keys_how="info",
+            keys_after_ms=1000,
         )
 
 

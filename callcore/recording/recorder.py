@@ -404,7 +404,8 @@ class Recorder:
     async def _make_durable(self, path: Path, done: Finalised) -> None:
         row = done.row
         self._store.put_recording(row)
-        if not await self._store.flush():
+        # In no hurry: a commit for each recording would cost more than the recording itself.
+        if not await self._store.flush(hurry=False):
             return
         _remove(*done.used, path)
         log.info(

@@ -139,14 +139,15 @@ class Store:
                     )
                 )
 
-    async def flush(self, seconds: float | None = None) -> bool:
+    async def flush(self, seconds: float | None = None, *, hurry: bool = True) -> bool:
         """Wait until all rows put so far are durable, in the database or in the outbox; false when
-        that took longer than `seconds`."""
+        that took longer than `seconds`. Without `hurry` they wait for the batch that is due."""
         if self._durable >= self._added:
             return True
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((self._added, future))
-        self._many.set()
+        if hurry:
+            self._many.set()
         try:
             async with asyncio.timeout(seconds):
                 await future
