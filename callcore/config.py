@@ -21,8 +21,10 @@ from callcore.directory import (
     Transfers,
     Trunk,
 )
-from callcore.directory_check import Places, check_directory, check_id
+from callcore.directory_check import check_directory, check_id
+from callcore.directory_faults import Places
 from callcore.directory_file import DirectoryFile, merge
+from callcore.directory_queue import Kind
 from callcore.errors import ConfigError
 from callcore.toml_source import KeyPath, TomlSource, convert, read_struct
 
@@ -209,7 +211,7 @@ SECTIONS: dict[str, type[Section]] = {
     "language": LanguageSettings,
     "log": LogSettings,
 }
-ENTITIES = ("phones", "trunks", "agents", "queues")
+ENTITIES = ("phones", "trunks", "agents", "queues", "kinds", "statuses", "pause_reasons")
 TOP_LEVEL = (*SECTIONS, *ENTITIES, "routes", "outbound", "feature_codes", "transfers")
 
 
@@ -362,7 +364,7 @@ def is_loopback(address: str) -> bool:
 
 def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Directory, Places]:
     places: Places = {}
-    tables: dict[str, dict[str, Any]] = {}
+    tables: dict[str, Any] = {}
     kinds: dict[str, type[Any]] = {
         "phones": Phone, "trunks": Trunk, "agents": Agent, "queues": Queue,
     }  # fmt: skip
@@ -377,8 +379,14 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
             tables[section][name] = _entity(source, path, table, kind)
             places[f"{section}.{name}"] = source.place(path)
     places["feature_codes"] = source.place(("feature_codes",))
+    places["statuses"] = source.place(("statuses",))
     directory = Directory(
         **tables,
+        kinds=_kinds(source, places),
+        statuses=_statuses(source),
+        pause_reasons=convert(
+            source, ("pause_reasons",), source.table.get("pause_reasons", []), tuple[str, ...]
+        ),
         routes=_list_of(source, "routes", Route, places),
         outbound=_list_of(source, "outbound", Outbound, places),
         feature_codes=read_struct(
@@ -388,6 +396,22 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
         language=language.default,
     )
     return directory, places
+
+
+def _kinds(source: TomlSource, places: Places) -> dict[str, Kind]:
+    given = source.table.get("kinds", {})
+    if not isinstance(given, dict):
+        raise source.error(("kinds",), given, "tables named [kinds.NAME]")
+    places.update({f"kinds.{name}": source.place(("kinds", name)) for name in given})
+    return {name: read_struct(source, ("kinds", name), t, Kind) for name, t in given.items()}
+
+
+def _statuses(source: TomlSource) -> dict[str, tuple[str, ...]]:
+    given = source.table.get("statuses", {})
+    statuses: dict[str, tuple[str, ...]] = convert(
+        source, ("statuses",), given, dict[str, tuple[str, ...]]
+    )
+    return statuses
 
 
 def _entity(source: TomlSource, path: KeyPath, table: Any, kind: type[Any]) -> Any:

@@ -7,11 +7,25 @@ their `repr` is masked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
+from callcore.directory_queue import (
+    VOICE,
+    Announcements,
+    Callback,
+    Kind,
+    OverflowRule,
+    Ring,
+    Staffing,
+    Urgency,
+    WrapUp,
+)
+from callcore.ivr.calendar import Hours
 from callcore.types import DEFAULT_TENANT, AgentId, PhoneId, QueueId, Reach, TreeId, TrunkId
 
 
@@ -39,6 +53,9 @@ class Entity(
     tenant: str = DEFAULT_TENANT
 
 
+#: Before the name of a group in a queue's list of members.
+GROUP = "@"
+VOICE_KIND = Kind(capacity=1, exclusive=True, by_phone=True)
 CODECS = ("ulaw", "alaw", "g722", "opus")
 
 
@@ -116,6 +133,16 @@ class Agent(Entity, frozen=True, kw_only=True):
     reach: Reach = Reach.RING
     #: Levels by skill: `{ english = 5 }`.
     skills: dict[str, int] = {}
+    #: Spoken with customers, for queues that match it: ``["en", "zh"]``.
+    languages: tuple[str, ...] = ()
+    #: Groups that queues may have as members (``"@support"``) and rules may name.
+    groups: tuple[str, ...] = ()
+    #: Contacts at once by kind, where it differs from the kind's own: `{ chat = 5 }`.
+    capacity: dict[str, int] = {}
+    #: What an hour costs, in any unit; for the criterion ``cost``.
+    cost: float = 0.0
+    #: Where the agent sits; for the criterion ``site``.
+    site: str = ""
 
     def __repr__(self) -> str:
         return f"Agent(id={self.id!r}, name={self.name!r})"
@@ -124,10 +151,14 @@ class Agent(Entity, frozen=True, kw_only=True):
 class Member(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True
 ):
-    """An agent's place in a queue; a lower penalty is offered first."""
+    """The place of an agent, or of a group, in a queue; a lower penalty is offered first."""
 
+    #: Id of the agent, or ``@`` and the name of a group.
     agent: AgentId
+    #: Tier: those with a higher one are offered only when nobody with a lower one is idle.
     penalty: int = 0
+    #: Place for the strategies that go by places; 0: that in the list.
+    position: int = 0
 
 
 class RecordFrom(StrEnum):
@@ -144,13 +175,30 @@ class Queue(Entity, frozen=True, kw_only=True):
     id: QueueId
     #: As agents and supervisors see and hear it.
     name: str = ""
-    #: ``longest_idle`` or ``ring_all``.
+    #: What is served: ``voice``, or a kind of `[kinds]`.
+    kind: str = VOICE
+    #: Which idle agent is offered a contact: ``longest_idle``, ``ring_all``, ``round_robin``,
+    #: ``fewest_contacts``, ``least_occupied``, ``random``, ``weighted_random``, ``linear``,
+    #: ``skill_best_fit``, ``weighted``.
     strategy: str = "longest_idle"
-    #: Ids of agents, or ``{ agent = "1001", penalty = 1 }``: a lower penalty is offered first.
+    #: Of the strategy ``weighted``: `{ skill_fit = 2, idle_time = 1 }`.
+    criteria: dict[str, float] = {}
+    #: How its contacts compare with those of other queues: by the wait in targets, or so that as
+    #: many as possible are answered within `service_level_seconds`.
+    urgency: Urgency = Urgency.FAIR
+    #: Waiting counts so many times as much as in a queue with 1.
+    weight: float = 1.0
+    #: One step of priority counts as so many seconds of waiting.
+    priority_seconds: float = 600.0
+    #: Ids of agents, ``"@GROUP"``, or ``{ agent = "1001", penalty = 1 }``: a lower penalty is
+    #: offered first.
     members: tuple[Member, ...] = ()
     #: How long one agent's phone rings before the next is offered.
     ring_seconds: float = 15.0
-    #: Time after a call in which the agent is offered none.
+    #: After a contact: for `wrap_up_seconds`, never, when the agent asks for it, or until the
+    #: agent is ready (for `wrap_up_seconds` at most, unless that is 0).
+    wrap_up: WrapUp = WrapUp.TIMED
+    #: Time after a contact in which the agent is offered none.
     wrap_up_seconds: float = 0.0
     #: Unanswered offers in a row after which an agent is paused (RONA); 0: never.
     rona_limit: int = 0
@@ -160,8 +208,28 @@ class Queue(Entity, frozen=True, kw_only=True):
     max_wait_seconds: float = 0.0
     #: With so many waiting, further callers overflow at once; 0: no limit.
     max_size: int = 0
+    #: Who must be there for a contact to enter: nobody, a member logged in, or one who is ready.
+    join_needs: Staffing = Staffing.NOBODY
+    #: Who must be there for contacts to stay.
+    stay_needs: Staffing = Staffing.NOBODY
+    #: Opening hours; outside them nobody enters.
+    hours: Hours | None = None
     #: Tree and node (``tree`` or ``tree/node``) of callers who overflow when the IVR gave none.
     overflow: str = ""
+    #: Where contacts overflow to, by cause; the first rule that applies wins.
+    overflow_rules: tuple[OverflowRule, ...] = ()
+    #: Rule every agent must meet: ``english >= 3 and (billing or sales)``.
+    requires: str = ""
+    #: Only agents who speak the contact's language.
+    match_language: bool = False
+    #: Needs that relax in steps while a contact waits (bullseye).
+    rings: tuple[Ring, ...] = ()
+    #: A caller waits so long for the agent spoken to last, then for anyone; 0: not at all.
+    last_agent_seconds: float = 0.0
+    #: What waiting callers are told of position and estimated wait, and how often; none: nothing.
+    announcements: Announcements | None = None
+    #: Callers may hang up and be called back in their turn.
+    callback: Callback | None = None
     #: Music on hold: a directory of prompts/music.
     music: str = "default"
     #: Record from the bridge with an agent, from the start of the wait, or not.
@@ -235,6 +303,12 @@ class Transfers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything configured, by id."""
 
+    #: Kinds of contact besides voice.
+    kinds: dict[str, Kind] = {}
+    #: Statuses of this site, each with the kinds of contact that are offered in it.
+    statuses: dict[str, tuple[str, ...]] = {}
+    #: Reasons a pause may have; none listed: any.
+    pause_reasons: tuple[str, ...] = ()
     phones: dict[PhoneId, Phone] = {}
     trunks: dict[TrunkId, Trunk] = {}
     agents: dict[AgentId, Agent] = {}
@@ -248,18 +322,40 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def queues_of(self, agent: AgentId) -> list[QueueId]:
         """The queues that an agent serves."""
         return [
-            queue.id
-            for queue in self.queues.values()
-            if any(member.agent == agent for member in queue.members)
+            queue.id for queue in self.queues.values() if agent in members_of(queue, self.agents)
         ]
 
 
 def without_secrets(directory: Directory) -> Directory:
     """What the rules, the journal and snapshots are given: no SIP password, no PIN hash."""
-    replace = msgspec.structs.replace
     return replace(
         directory,
         phones={name: replace(phone, secret="") for name, phone in directory.phones.items()},
         trunks={name: replace(trunk, secret="") for name, trunk in directory.trunks.items()},
         agents={name: replace(agent, pin_hash="") for name, agent in directory.agents.items()},
     )
+
+
+def members_of(queue: Queue, agents: Mapping[AgentId, Agent]) -> dict[AgentId, Member]:
+    """Who serves a queue: agents listed by name, then those of the groups listed.
+
+    Positions are filled in; an agent listed by name has that place, whatever the groups say.
+    """
+    named = {member.agent for member in queue.members}
+    found: dict[AgentId, Member] = {}
+    for number, member in enumerate(queue.members, start=1):
+        position = member.position or number
+        if not member.agent.startswith(GROUP):
+            if member.agent in agents:
+                found.setdefault(member.agent, replace(member, position=position))
+            continue
+        group = member.agent.removeprefix(GROUP)
+        for agent in agents.values():
+            if group in agent.groups and agent.id not in named:
+                found.setdefault(agent.id, replace(member, agent=agent.id, position=position))
+    return found
+
+
+def kinds_of(kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    """All kinds of contact, the built-in one first."""
+    return {VOICE: VOICE_KIND, **kinds}

@@ -5,28 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from callcore.directory import CODECS, Directory, Outbound, Queue, Route
-from callcore.errors import ConfigError
+from callcore.directory import CODECS, Directory, Outbound, Route
+from callcore.directory_faults import PLAIN_TEXT, Places, check_text, fault, known
+from callcore.directory_queue_check import check_queues
 from callcore.ivr.routes import InvalidPattern, compile_pattern
-
-#: "phones.desk1" → "callcore.toml:12"
-Places = dict[str, str]
 
 ID = re.compile(r"[a-z0-9_-]{1,40}")
 FEATURE_CODE = re.compile(r"[0-9*#]{1,8}")
-STRATEGIES = ("longest_idle", "ring_all")
 # An address, an address with a port, or a host name: nothing that could end a line of pjsip.conf.
 HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
-PLAIN_TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
 NETWORK = re.compile(r"[0-9a-fA-F.:]+(?:/[0-9.]{1,15})?|[A-Za-z0-9._-]+")
-
-
-def fault(place: str, message: str) -> ConfigError:
-    """A ConfigError at a place written as ``file:line``."""
-    file, _, line = place.rpartition(":")
-    if file and line.isdigit():
-        return ConfigError(message, file=file, line=int(line))
-    return ConfigError(message, file=place)
 
 
 def check_id(name: str, place: str, key: str) -> None:
@@ -42,24 +30,17 @@ def check_directory(directory: Directory, places: Places) -> None:
             check_id(name, places.get(f"{section}.{name}", ""), f"{section}.{name}")
     _check_phones_and_trunks(directory, places)
     for agent in directory.agents.values():
-        _check_text(agent.name, f"agents.{agent.id}.name", places)
+        check_text(agent.name, f"agents.{agent.id}.name", places)
         if agent.phone:
-            _known(agent.phone, directory.phones, "phone", f"agents.{agent.id}", "phone", places)
-    for queue in directory.queues.values():
-        _check_queue(queue, directory, places)
+            known(agent.phone, directory.phones, "phone", f"agents.{agent.id}", "phone", places)
+    check_queues(directory, places)
     for index, route in enumerate(directory.routes):
         _check_route(route, f"routes.{index}", directory, places)
     for index, outbound in enumerate(directory.outbound):
         key = f"outbound.{index}"
-        _known(outbound.trunk, directory.trunks, "trunk", key, "trunk", places)
+        known(outbound.trunk, directory.trunks, "trunk", key, "trunk", places)
         _check_pattern(outbound, key, places)
     _check_feature_codes(directory, places)
-
-
-def _check_text(text: str, key: str, places: Places) -> None:
-    if not PLAIN_TEXT.fullmatch(text) or len(text) > 200:
-        place = places.get(key.rpartition(".")[0], "")
-        raise fault(place, f"{key}: expected one line of 200 characters at most")
 
 
 def _check_phones_and_trunks(directory: Directory, places: Places) -> None:
@@ -100,32 +81,12 @@ def _check_trunk(name: str, directory: Directory, places: Places) -> None:
             raise fault(place, f"{key}.match = {network[:80]!r}: expected an address or network")
 
 
-def _check_queue(queue: Queue, directory: Directory, places: Places) -> None:
-    key = f"queues.{queue.id}"
-    place = places.get(key, "")
-    for field in ("name", "music", "overflow", "agent_announcement", "language"):
-        _check_text(getattr(queue, field), f"{key}.{field}", places)
-    if queue.strategy not in STRATEGIES:
-        expected = ", ".join(STRATEGIES)
-        raise fault(place, f"{key}.strategy = {queue.strategy!r}: expected one of {expected}")
-    if queue.ring_seconds <= 0:
-        raise fault(place, f"{key}.ring_seconds = {queue.ring_seconds}: expected more than 0")
-    seen: dict[str, bool] = {}
-    for member in queue.members:
-        _known(member.agent, directory.agents, "agent", key, "members", places)
-        if member.agent in seen:
-            raise fault(place, f"{key}.members: agent {member.agent!r} is listed twice")
-        if member.penalty < 0:
-            raise fault(place, f"{key}.members: {member.agent}: expected a penalty of 0 or more")
-        seen[member.agent] = True
-
-
 def _check_route(route: Route, key: str, directory: Directory, places: Places) -> None:
     _check_pattern(route, key, places)
     if bool(route.tree) == bool(route.queue):
         raise fault(places.get(key, ""), f"route {route.pattern!r}: expected either tree or queue")
     if route.queue:
-        _known(route.queue, directory.queues, "queue", key, "queue", places)
+        known(route.queue, directory.queues, "queue", key, "queue", places)
 
 
 def _check_pattern(route: Route | Outbound, key: str, places: Places) -> None:
@@ -159,19 +120,8 @@ def check_trees(directory: Directory, trees: Collection[str], places: Places) ->
     """Trees named by routes and queues exist (trees are loaded apart from the settings)."""
     for index, route in enumerate(directory.routes):
         if route.tree:
-            _known(route.tree, trees, "tree", f"routes.{index}", "tree", places)
+            known(route.tree, trees, "tree", f"routes.{index}", "tree", places)
     for queue in directory.queues.values():
         if queue.overflow:
             tree = queue.overflow.partition("/")[0]
-            _known(tree, trees, "tree", f"queues.{queue.id}", "overflow", places)
-
-
-def _known(
-    name: str, names: Collection[str], kind: str, key: str, field: str, places: Places
-) -> None:
-    if name in names:
-        return
-    known = list(names)
-    listed = ", ".join(known[:10]) + (", …" if len(known) > 10 else "") if known else "none yet"
-    message = f"{key}.{field} = {name[:80]!r}: expected the id of a known {kind} ({listed})"
-    raise fault(places.get(key, ""), message)
+            known(tree, trees, "tree", f"queues.{queue.id}", "overflow", places)

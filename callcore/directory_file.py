@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
-from callcore.directory_check import Places, check_directory, fault
+from callcore.directory_check import check_directory
+from callcore.directory_faults import Places, fault
 from callcore.errors import ConfigError, UnknownEntity
 from callcore.types import AgentId, QueueId
 

@@ -3,6 +3,7 @@
 CallcoreError
 ├── ConfigError            what a person wrote is wrong; carries file, line and what was expected
 │   └── TreeError          … in an IVR tree
+├── InvalidRule            a boolean rule about agents cannot be read
 ├── SetupError             the machine lacks something; the message says what to do
 ├── BackendError
 │   ├── BackendUnavailable the link to Asterisk is down: try again later
@@ -33,6 +34,10 @@ class ConfigError(CallcoreError):
 
 class TreeError(ConfigError):
     """An IVR tree cannot be used."""
+
+
+class InvalidRule(CallcoreError):
+    """A boolean rule about agents cannot be read; the text says what was expected."""
 
 
 class SetupError(CallcoreError):

@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import textwrap
+import types
 import typing
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,7 +23,19 @@ from callcore.api.events import PATH as EVENTS_PATH
 from callcore.api.server import ENDPOINTS
 from callcore.cli.main import build
 from callcore.config import SECTIONS
-from callcore.directory import Agent, FeatureCodes, Outbound, Phone, Queue, Route, Transfers, Trunk
+from callcore.directory import (
+    Agent,
+    FeatureCodes,
+    Member,
+    Outbound,
+    Phone,
+    Queue,
+    Route,
+    Transfers,
+    Trunk,
+)
+from callcore.directory_queue import Announcements, Callback, Kind, OverflowRule, Ring
+from callcore.ivr.calendar import Hours
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 
@@ -33,6 +46,13 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "[trunks.ID]": Trunk,
     "[agents.ID]": Agent,
     "[queues.ID]": Queue,
+    "[[queues.ID.members]]": Member,
+    "[[queues.ID.rings]]": Ring,
+    "[[queues.ID.overflow_rules]]": OverflowRule,
+    "[queues.ID.announcements]": Announcements,
+    "[queues.ID.callback]": Callback,
+    "[queues.ID.hours]": Hours,
+    "[kinds.NAME]": Kind,
     "[[routes]]": Route,
     "[[outbound]]": Outbound,
     "[feature_codes]": FeatureCodes,
@@ -67,7 +87,7 @@ def values(kind: Any) -> str:
         return ", ".join(f'`"{value}"`' for value in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return "list"
-    if typing.get_origin(kind) is dict:
+    if typing.get_origin(kind) is dict or types.UnionType is typing.get_origin(kind):
         return "table"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return ", ".join(f'`"{member.value}"`' for member in kind)
@@ -90,6 +110,8 @@ def default(field: msgspec.structs.FieldInfo) -> str:
     value = field.default
     if value is msgspec.NODEFAULT:
         value = field.default_factory()
+    if value is None:
+        return "none"
     if isinstance(value, enum.Enum):
         value = value.value
     if isinstance(value, Path):

@@ -1,21 +1,22 @@
-"""An agent as the distributor sees one: the status chosen, the state observed, the work held.
+"""An agent as the distributor sees one: the status chosen, the state observed, the contacts held.
 
 The two are kept apart because they answer different questions and change independently: an agent
-may choose a pause while talking, and the talk goes on. The work follows one table, `NEXT`; a step
-that is not in it is a contradiction inside callcore and raises. What the phone tells (reachable,
-busy with an outside call) only shows while there is no work.
+may choose a pause while talking, and the talk goes on. Each contact held is a piece of work that
+follows one table, `NEXT`; a step that is not in it is a contradiction inside callcore and raises.
+What the phone tells (reachable, busy with an outside call) only shows while there is no work.
 
-An agent holds at most one voice contact, so the work is a single slot; kinds with a larger
-capacity become further slots.
+How many contacts of which kind an agent may hold at once is `capacity`; of voice it is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 import msgspec
 
 from callcore.acd.events import ContactId
+from callcore.directory_queue import VOICE, Kind
 from callcore.errors import InvalidTransition
 from callcore.types import AgentId, QueueId
 
@@ -38,31 +39,28 @@ class State(StrEnum):
     WRAPPING_UP = "wrapping_up"
     LOGGED_OUT = "logged_out"
     PAUSED = "paused"
+    #: On a call outside the distributor.
     BUSY = "busy"
     UNREACHABLE = "unreachable"
 
 
 class Step(StrEnum):
-    """What moves the work of an agent on."""
+    """What moves a piece of work on."""
 
-    OFFER = "offer"
-    WITHDRAW = "withdraw"
     ANSWER = "answer"
-    ASSIGN = "assign"
     HOLD = "hold"
     RESUME = "resume"
     #: Another contact takes the place of the present one (attended transfer).
     EXCHANGE = "exchange"
     RELEASE = "release"
-    FINISH = "finish"
 
 
 WORK = (State.IDLE, State.OFFERED, State.TALKING, State.ON_HOLD, State.WRAPPING_UP)
 
-#: The whole life of an agent's work. A queue without wrap-up passes WRAPPING_UP in no time.
+#: The whole life of a piece of work: it begins OFFERED, or TALKING where a contact was assigned,
+#: and ends with the offer or the wrap-up. A queue without wrap-up passes WRAPPING_UP in no time.
 NEXT: dict[State, dict[Step, State]] = {
-    State.IDLE: {Step.OFFER: State.OFFERED, Step.ASSIGN: State.TALKING},
-    State.OFFERED: {Step.WITHDRAW: State.IDLE, Step.ANSWER: State.TALKING},
+    State.OFFERED: {Step.ANSWER: State.TALKING},
     State.TALKING: {
         Step.HOLD: State.ON_HOLD,
         Step.EXCHANGE: State.TALKING,
@@ -73,11 +71,46 @@ NEXT: dict[State, dict[Step, State]] = {
         Step.EXCHANGE: State.TALKING,
         Step.RELEASE: State.WRAPPING_UP,
     },
-    State.WRAPPING_UP: {Step.FINISH: State.IDLE},
+    State.WRAPPING_UP: {},
 }
+#: Which work shows when an agent has several: the one that asks most.
+FOREMOST = (State.TALKING, State.ON_HOLD, State.OFFERED, State.WRAPPING_UP)
+HANDLING = (State.TALKING, State.ON_HOLD, State.WRAPPING_UP)
 
 _IDLE = State.IDLE
 _READY = Status.READY
+
+
+class Work(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One contact an agent holds, from its offer to the end of its wrap-up."""
+
+    contact: ContactId
+    #: Where it came from; empty: assigned by hand.
+    queue: QueueId = ""
+    kind: str = VOICE
+    state: State = State.OFFERED
+    #: Since when it is in its state, and what the contact took so far.
+    since: float = 0.0
+    talk_seconds: float = 0.0
+    hold_seconds: float = 0.0
+    #: Skills the contact asked for.
+    skills: tuple[str, ...] = ()
+    #: When ringing or wrap-up ends by itself.
+    deadline: float | None = None
+    #: The agent asked for an optional wrap-up.
+    wrap_up_asked: bool = False
+
+    def step(self, step: Step, now: float) -> None:
+        """Move the work on and account for the time it took; raises on a step not in `NEXT`."""
+        after = NEXT[self.state].get(step)
+        if after is None:
+            raise InvalidTransition(f"contact {self.contact}: {step} while {self.state}")
+        if self.state is State.TALKING:
+            self.talk_seconds += now - self.since
+        elif self.state is State.ON_HOLD:
+            self.hold_seconds += now - self.since
+        self.state = after
+        self.since = now
 
 
 class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -85,73 +118,151 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     id: AgentId
     skills: dict[str, int] = {}
+    languages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    site: str = ""
+    cost: float = 0.0
+    #: Contacts at once, by kind.
+    capacity: dict[str, int] = msgspec.field(default_factory=lambda: {VOICE: 1})
     status: Status = Status.LOGGED_OUT
+    #: The site's own name of the status chosen, where it is one, and the kinds offered in it.
+    site_status: str = ""
+    offered_kinds: tuple[str, ...] | None = None
     pause_reason: str = ""
-    work: State = State.IDLE
-    #: The contact the work is about, and the queue it came from (empty: none).
-    contact: ContactId = ""
-    queue: QueueId = ""
-    #: Skills that contact asked for.
-    needed: tuple[str, ...] = ()
+    #: What is held, in the order of offers.
+    works: dict[ContactId, Work] = {}
     #: What was last shown to the world, and since when.
     state: State = State.LOGGED_OUT
     since: float = 0.0
-    #: Since when the work is in its state, and what the present contact took so far.
-    work_since: float = 0.0
-    talk_seconds: float = 0.0
-    hold_seconds: float = 0.0
     #: The place in the order of idle agents: since login, ready, the end of the last work or an
     #: unanswered offer. An offer withdrawn through no doing of the agent keeps the place.
     idle_since: float = 0.0
     reachable: bool = True
     #: The phone is on a call outside the distributor.
     busy: bool = False
-    #: When the present state ends by itself: ringing, wrap-up, or (idle) the rest after an
-    #: unanswered offer.
-    deadline: float | None = None
+    #: Until when the agent rests after an unanswered offer.
+    resting_until: float | None = None
     #: Unanswered offers in a row.
     missed: int = 0
     #: Gone from the configuration; leaves when the present contact is wrapped up.
     removed: bool = False
+    #: Today: contacts answered, seconds with a contact, and seconds in which one could have come.
+    answered_today: int = 0
+    handling_seconds: float = 0.0
+    available_seconds: float = 0.0
+    today_since: float = 0.0
 
     @property
-    def available(self) -> bool:
-        """May be offered a contact now."""
+    def ready(self) -> bool:
+        """Could be offered something, as far as no kind of contact is looked at."""
         return (
-            self.work is _IDLE
-            and self.status is _READY
-            and self.reachable
+            self.status is _READY
             and not self.busy
-            and self.deadline is None
+            and self.resting_until is None
             and not self.removed
         )
 
+    def may_take(self, name: str, kind: Kind, kinds: Mapping[str, Kind]) -> bool:
+        """May be offered a contact of this kind now."""
+        if (
+            not self.ready
+            or (kind.by_phone and not self.reachable)
+            or (self.offered_kinds is not None and name not in self.offered_kinds)
+        ):
+            return False
+        if not self.works:
+            return self.capacity.get(name, 0) > 0
+        return self._has_room(name, kind, kinds)
+
+    def _has_room(self, name: str, kind: Kind, kinds: Mapping[str, Kind]) -> bool:
+        """Beside what is held: one offer at a time, and exclusive kinds among themselves."""
+        held = 0
+        for work in self.works.values():
+            if work.state is State.OFFERED:
+                return False
+            if work.kind == name:
+                held += 1
+            elif kind.exclusive or work.kind not in kinds or kinds[work.kind].exclusive:
+                return False
+        return held < self.capacity.get(name, 0)
+
+    def load(self, kind: str) -> float:
+        """The share of the capacity for a kind that is taken."""
+        if not self.works:
+            return 0.0
+        return len(self.works) / max(1, self.capacity.get(kind, 1))
+
     @property
-    def resting_until(self) -> float | None:
-        """End of the rest after an unanswered offer."""
-        return self.deadline if self.work is _IDLE else None
+    def foremost(self) -> Work | None:
+        """The work that is shown: of the state that asks most, the oldest."""
+        works = self.works
+        if not works:
+            return None
+        if len(works) == 1:
+            return next(iter(works.values()))
+        return min(works.values(), key=lambda work: FOREMOST.index(work.state))
+
+    @property
+    def contact(self) -> ContactId:
+        work = self.foremost
+        return "" if work is None else work.contact
+
+    @property
+    def queue(self) -> QueueId:
+        work = self.foremost
+        return "" if work is None else work.queue
+
+    @property
+    def offered(self) -> Work | None:
+        """The one offer that rings, if any."""
+        return next((work for work in self.works.values() if work.state is State.OFFERED), None)
+
+    @property
+    def deadline(self) -> float | None:
+        """When something about the agent changes by itself."""
+        times = [work.deadline for work in self.works.values() if work.deadline is not None]
+        if self.resting_until is not None:
+            times.append(self.resting_until)
+        return min(times, default=None)
+
+    def working(self, states: Iterable[State]) -> list[Work]:
+        """The works in one of these states, oldest first."""
+        return [work for work in self.works.values() if work.state in states]
 
     def observed(self) -> State:
         """The state to show: work first, then why an agent without work gets none."""
-        if self.work is not _IDLE:
-            return self.work
+        work = self.foremost
+        if work is not None:
+            return work.state
         if self.status is Status.LOGGED_OUT:
             return State.LOGGED_OUT
-        if not self.reachable:
+        if not self.reachable and VOICE in self.capacity:
             return State.UNREACHABLE
         if self.busy:
             return State.BUSY
         return State.PAUSED if self.status is Status.PAUSED else _IDLE
 
-    def step(self, step: Step, now: float) -> None:
-        """Move the work on and account for the time it took; raises on a step not in `NEXT`."""
-        work = self.work
-        after = NEXT[work].get(step)
-        if after is None:
-            raise InvalidTransition(f"agent {self.id}: {step} while {work}")
-        if work is State.TALKING:
-            self.talk_seconds += now - self.work_since
-        elif work is State.ON_HOLD:
-            self.hold_seconds += now - self.work_since
-        self.work = after
-        self.work_since = now
+    def spend(self, now: float) -> None:
+        """Account for the time in the state that was shown so far."""
+        self.handling_seconds, self.available_seconds = self._spent(now)
+
+    def _spent(self, now: float) -> tuple[float, float]:
+        """Today's seconds with a contact, and those in which one could have come."""
+        spent = max(0.0, now - max(self.since, self.today_since))
+        if self.state in HANDLING:
+            return self.handling_seconds + spent, self.available_seconds
+        if self.state in (State.IDLE, State.OFFERED):
+            return self.handling_seconds, self.available_seconds + spent
+        return self.handling_seconds, self.available_seconds
+
+    def occupancy(self, now: float) -> float:
+        """The share of today's available time in which contacts were handled; 0 without any."""
+        handling, available = self._spent(now)
+        whole = handling + available
+        return handling / whole if whole > 0 else 0.0
+
+    def begin_day(self, now: float) -> None:
+        """Midnight: the counters of the day start again."""
+        self.today_since = now
+        self.answered_today = 0
+        self.handling_seconds = self.available_seconds = 0.0

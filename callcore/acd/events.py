@@ -13,6 +13,7 @@ import msgspec
 
 from callcore.acd.counts import Counts
 from callcore.directory import Agent, Queue
+from callcore.directory_queue import Kind
 from callcore.types import AgentId, CallId, QueueId
 
 ContactId = CallId
@@ -45,6 +46,10 @@ class Configured(AcdEvent, frozen=True, kw_only=True):
 
     queues: dict[QueueId, Queue]
     agents: dict[AgentId, Agent]
+    #: Kinds of contact besides voice.
+    kinds: dict[str, Kind] = {}
+    #: Statuses of the site, each with the kinds of contact that are offered in it.
+    statuses: dict[str, tuple[str, ...]] = {}
 
 
 class LoggedIn(AcdEvent, frozen=True, kw_only=True):
@@ -74,6 +79,26 @@ class Ready(AcdEvent, frozen=True, kw_only=True):
     agent: AgentId
 
 
+class StatusChosen(AcdEvent, frozen=True, kw_only=True):
+    """The agent, or a supervisor, chose one of the site's own statuses."""
+
+    agent: AgentId
+    status: str
+
+
+class WrapUpAsked(AcdEvent, frozen=True, kw_only=True):
+    """The agent wants a wrap-up after the present contact (queues where it is optional)."""
+
+    agent: AgentId
+
+
+class WrapUpExtended(AcdEvent, frozen=True, kw_only=True):
+    """The present wrap-up ends so much later."""
+
+    agent: AgentId
+    seconds: float
+
+
 class ReachableChanged(AcdEvent, frozen=True, kw_only=True):
     agent: AgentId
     reachable: bool
@@ -95,13 +120,33 @@ class ContactQueued(AcdEvent, frozen=True, kw_only=True):
     priority: int = 0
     #: Needed skills with their minimum levels.
     skills: dict[str, int] = {}
+    #: A boolean rule about the agent (see `acd/rule.py`).
+    rule: str = ""
+    #: What the customer speaks.
+    language: str = ""
     direction: Direction = Direction.INBOUND
     #: Sent here by an agent or an operator.
     transferred: bool = False
+    #: The agent it wants, for so many seconds before anyone else; None: as the queue has it.
+    wanted: AgentId = ""
+    wanted_seconds: float | None = None
+    #: What the customer is worth, from 0 to 1, and the site they belong to; for criteria.
+    value: float = 0.0
+    site: str = ""
+
+
+class PriorityChanged(AcdEvent, frozen=True, kw_only=True):
+    """A contact that waits moves up or down."""
+
+    contact: ContactId
+    priority: int
 
 
 class ContactLeft(AcdEvent, frozen=True, kw_only=True):
-    """The caller hung up, or was taken out of the queue, before an agent was connected."""
+    """The caller hung up, or was taken out of the queue, before an agent was connected.
+
+    An outbound contact that ends so was dropped.
+    """
 
     contact: ContactId
     abandoned: bool = True
@@ -161,9 +206,13 @@ AnyAcdEvent = (
     | LoggedOut
     | Paused
     | Ready
+    | StatusChosen
+    | WrapUpAsked
+    | WrapUpExtended
     | ReachableChanged
     | BusyChanged
     | ContactQueued
+    | PriorityChanged
     | ContactLeft
     | OfferAnswered
     | OfferFailed
@@ -210,6 +259,9 @@ class OverflowReason(StrEnum):
     QUEUE_FULL = "queue_full"
     MAX_WAIT = "max_wait"
     NO_SUCH_QUEUE = "no_such_queue"
+    CLOSED = "closed"
+    UNSTAFFED = "unstaffed"
+    ESTIMATED_WAIT = "estimated_wait"
 
 
 class Overflow(AcdAction, frozen=True, kw_only=True):
@@ -218,13 +270,16 @@ class Overflow(AcdAction, frozen=True, kw_only=True):
     contact: ContactId
     queue: QueueId
     reason: OverflowReason
+    #: Where the queue's rule for this cause leads; empty: no rule.
+    to: str = ""
 
 
 class AgentChanged(AcdAction, frozen=True, kw_only=True):
     """An agent's status or state changed; for records, monitors and the API.
 
     `state` is one of logged_out, idle, offered, talking, on_hold, wrapping_up, paused, busy,
-    unreachable; `before` the one it replaced.
+    unreachable; `before` the one it replaced. An agent who holds several contacts shows the one
+    that asks most.
     """
 
     agent: AgentId

@@ -7,18 +7,20 @@ built again by `restore`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
 from callcore.acd.agent import LiveAgent
-from callcore.acd.contact import Contact
+from callcore.acd.chance import Chance
+from callcore.acd.contact import Contact, Stand
 from callcore.acd.events import ContactId
 from callcore.acd.queue import LiveQueue, Seat
-from callcore.acd.skills import Needs
+from callcore.acd.skills import requirement_of, ring_at
 from callcore.acd.stats import Stats
 from callcore.acd.timers import Timers
-from callcore.directory import Member, Queue
+from callcore.directory import Agent, Queue, kinds_of, members_of
+from callcore.directory_queue import Kind
 from callcore.types import AgentId, QueueId
 
 
@@ -29,7 +31,15 @@ class DistributorState(msgspec.Struct, kw_only=True, omit_defaults=True):
     queues: dict[QueueId, Queue] = {}
     agents: dict[AgentId, LiveAgent] = {}
     contacts: dict[ContactId, Contact] = {}
+    #: As configured: who belongs to which group.
+    agent_settings: dict[AgentId, Agent] = {}
+    kinds: dict[str, Kind] = msgspec.field(default_factory=lambda: kinds_of({}))
+    #: Statuses of the site, each with the kinds of contact that are offered in it.
+    statuses: dict[str, tuple[str, ...]] = {}
     stats: Stats = msgspec.field(default_factory=Stats)
+    #: Whom each queue that goes round offered a contact last, and that agent's position.
+    last_offered: dict[QueueId, tuple[int, AgentId]] = {}
+    chance: Chance = msgspec.field(default_factory=Chance)
     #: Events that did not fit, by code.
     ignored: dict[str, int] = {}
 
@@ -40,21 +50,22 @@ class Floor:
     def __init__(self, state: DistributorState) -> None:
         self.state = state
         self.contacts = state.contacts
+        self.kinds = state.kinds
         self.queues: dict[QueueId, LiveQueue] = {}
         self.seats: dict[AgentId, Seat] = {}
         self.agent_timers = Timers()
         self.contact_timers = Timers()
         for config in state.queues.values():
-            self.queues[config.id] = LiveQueue(config)
+            self.queues[config.id] = LiveQueue(config, state.kinds)
         for agent in state.agents.values():
             self.seats[agent.id] = Seat(agent)
             self.agent_timers.set(agent.id, agent.deadline)
         for contact in state.contacts.values():
-            self.contact_timers.set(contact.id, contact.deadline)
+            self.contact_timers.set(contact.id, contact.due)
             queue = self.queues[contact.queue]
             queue.size += 1
             if queue.is_open(contact):
-                queue.line_up(contact)
+                self.line_up(contact)
         self.seat_members()
 
     # --- configuration ------------------------------------------------------------------------
@@ -65,36 +76,73 @@ class Floor:
 
     def forget(self, seat: Seat) -> None:
         """A removed agent who holds nothing and stands in no idle order any more."""
-        self.set_deadline(seat.agent, None)
+        self.agent_timers.set(seat.agent.id, None)
         del self.seats[seat.agent.id]
         del self.state.agents[seat.agent.id]
 
     def add_queue(self, config: Queue) -> None:
         self.state.queues[config.id] = config
-        self.queues[config.id] = LiveQueue(config)
+        self.queues[config.id] = LiveQueue(config, self.kinds)
 
     def remove_queue(self, queue: QueueId) -> None:
         """An empty queue; memberships are built anew by `seat_members`."""
         del self.queues[queue]
         del self.state.queues[queue]
+        self.state.last_offered.pop(queue, None)
 
     # --- contacts -----------------------------------------------------------------------------
 
     def enter(self, contact: Contact) -> None:
+        """Put a new contact in its place."""
         self.contacts[contact.id] = contact
         queue = self.queues[contact.queue]
         queue.size += 1
-        queue.line_up(contact)
-        if contact.deadline is not None:
-            self.contact_timers.set(contact.id, contact.deadline)
+        self.require(contact)
+        self.line_up(contact)
+        self.set_due(contact)
 
     def leave(self, contact: Contact) -> None:
         del self.contacts[contact.id]
-        queue = self.queues[contact.queue]
-        queue.size -= 1
-        queue.step_out(contact)
-        if contact.deadline is not None:
+        self.queues[contact.queue].size -= 1
+        self.step_out(contact)
+        if contact.due is not None:
             self.contact_timers.set(contact.id, None)
+
+    def require(self, contact: Contact) -> None:
+        """Work out the place in line and what is required now; the contact stands in no line."""
+        queue = self.queues[contact.queue]
+        config = queue.config
+        contact.credited_since = queue.credited_since(contact)
+        contact.ring = ring_at(config, contact.since, self.state.now) if config.rings else -1
+        contact.requirement = requirement_of(
+            config, contact.skills, contact.rule, contact.language, contact.ring
+        )
+
+    def line_up(self, contact: Contact) -> None:
+        """Where it stands between offers: before the agent it wants, or in its queue's line."""
+        if contact.stand is Stand.WANTED:
+            self.seats[contact.wanted].wanted.add(contact.place)
+        else:
+            self.queues[contact.queue].line_up(contact)
+
+    def step_out(self, contact: Contact) -> None:
+        """Out of where it stands: it is offered, left, or moves to another place."""
+        if contact.stand is Stand.WANTED:
+            seat = self.seats.get(contact.wanted)
+            if seat is not None:
+                seat.wanted.discard(contact.id)
+        else:
+            self.queues[contact.queue].step_out(contact)
+
+    def set_due(self, contact: Contact) -> None:
+        """Arm the contact's timer with whatever comes first."""
+        times = [t for t in (contact.deadline, contact.wanted_until) if t is not None]
+        rings = self.queues[contact.queue].config.rings
+        if contact.ring + 1 < len(rings):
+            times.append(contact.since + rings[contact.ring + 1].after_seconds)
+        contact.due = min(times, default=None)
+        if contact.due != self.contact_timers.get(contact.id):
+            self.contact_timers.set(contact.id, contact.due)
 
     def contacts_of(self, queue: QueueId) -> list[Contact]:
         """In order of service; for reconfiguration and monitors, not for the common path."""
@@ -105,21 +153,35 @@ class Floor:
 
     # --- agents -------------------------------------------------------------------------------
 
-    def set_deadline(self, agent: LiveAgent, when: float | None) -> None:
-        if agent.deadline != when:
-            agent.deadline = when
-            self.agent_timers.set(agent.id, when)
+    def arm(self, agent: LiveAgent) -> None:
+        """Set the agent's timer to the next deadline of whatever the agent has."""
+        deadline = agent.deadline
+        if deadline != self.agent_timers.get(agent.id):
+            self.agent_timers.set(agent.id, deadline)
+
+    def kinds_open(self, agent: LiveAgent) -> tuple[str, ...]:
+        """Kinds of contact the agent may be offered now."""
+        if not agent.ready:
+            return ()
+        kinds = self.kinds
+        return tuple(
+            name
+            for name in agent.capacity
+            if name in kinds and agent.may_take(name, kinds[name], kinds)
+        )
 
     def list_idle(self, seat: Seat) -> None:
-        """Stand in the idle order of every queue served."""
-        seat.listed = True
+        """Stand in the idle order of every queue served whose kind the agent may be offered."""
         agent = seat.agent
-        for queue, member in seat.places:
-            queue.idle.add((member.penalty, queue.strategy.rank(agent, member), agent.id))
+        seat.listed = listed = self.kinds_open(agent)
+        if listed:
+            for queue, member in seat.places:
+                if queue.config.kind in listed:
+                    queue.idle.add(queue.idle_place(agent, member))
 
     def unlist(self, seat: Seat) -> None:
         if seat.listed:
-            seat.listed = False
+            seat.listed = ()
             ident = seat.agent.id
             for queue, _ in seat.places:
                 queue.idle.discard(ident)
@@ -128,52 +190,19 @@ class Floor:
         """Build membership and the idle orders from the queues' configuration."""
         for seat in self.seats.values():
             seat.places = []
-            seat.listed = False
+            seat.listed = ()
+        here = {
+            name: settings
+            for name, settings in self.state.agent_settings.items()
+            if name in self.seats and not self.seats[name].agent.removed
+        }
         for queue in self.queues.values():
-            queue.members = self._known_members(queue)
+            queue.members = members_of(queue.config, here)
             queue.idle.clear()
             for agent, member in queue.members.items():
                 self.seats[agent].places.append((queue, member))
         for seat in self.seats.values():
-            if seat.agent.available:
-                self.list_idle(seat)
-
-    def _known_members(self, queue: LiveQueue) -> dict[AgentId, Member]:
-        members: dict[AgentId, Member] = {}
-        for member in queue.config.members:
-            seat = self.seats.get(member.agent)
-            if seat is not None and not seat.agent.removed:
-                members.setdefault(member.agent, member)
-        return members
-
-    # --- choosing -----------------------------------------------------------------------------
-
-    def best_idle(self, queue: LiveQueue, needs: Needs) -> Seat | None:
-        """The agent for a contact: lowest penalty, then strategy, then id."""
-        seats = self.seats
-        place = queue.idle.first()
-        if place is not None and needs and not seats[place[2]].fits(needs):
-            place = queue.idle.first_where(lambda entry: seats[entry[2]].fits(needs))
-        return None if place is None else seats[place[2]]
-
-    def all_idle(self, queue: LiveQueue, needs: Needs) -> Iterator[Seat]:
-        """Everyone for a ring_all contact, in order."""
-        for place in queue.idle.sorted():
-            seat = self.seats[place[2]]
-            if not needs or seat.fits(needs):
-                yield seat
-
-    def best_contact(self, seat: Seat) -> Contact | None:
-        """The contact for an agent: priority, then since, then id, over all the agent's queues."""
-        best = None
-        for queue, _ in seat.places:
-            for needs, line in queue.lines.items():
-                if needs and not seat.fits(needs):
-                    continue
-                head = line.first()
-                if head is not None and (best is None or head < best):
-                    best = head
-        return None if best is None else self.contacts[best[2]]
+            self.list_idle(seat)
 
     def queues_of(self, seats: Iterable[Seat]) -> list[LiveQueue]:
         """Queues that any of these agents serves, each once, in a stable order."""

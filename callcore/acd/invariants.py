@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from callcore.acd.agent import State, Status
-from callcore.acd.contact import Contact
+from callcore.acd.agent import LiveAgent, State, Status, Work
+from callcore.acd.contact import Contact, Stand
 from callcore.acd.distributor import Distributor
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue, Seat
-from callcore.acd.skills import fits
+from callcore.acd.rule import Traits
+from callcore.acd.skills import fits, requirement_of
+from callcore.directory import members_of
+from callcore.directory_queue import WrapUp
 from callcore.errors import InvalidTransition
 
 
@@ -42,51 +45,90 @@ def _offers(floor: Floor) -> Iterator[str]:
             yield f"contact {contact.id} is offered twice to one agent: {contact.offers}"
         for ident in contact.offers:
             seat = floor.seats.get(ident)
-            agent = seat.agent if seat else None
-            if agent is None or (agent.work, agent.contact) != (State.OFFERED, contact.id):
+            work = seat.agent.works.get(contact.id) if seat else None
+            if work is None or work.state is not State.OFFERED:
                 yield f"contact {contact.id} is offered to {ident}, who does not know it"
+        if contact.wanted_until is not None and contact.wanted not in floor.seats:
+            yield f"contact {contact.id} wants {contact.wanted}, whom nobody knows"
 
 
 def _agents(floor: Floor) -> Iterator[str]:
-    """An agent holds one contact at most, exactly when the state says so; timed states end."""
+    """An agent holds no more than the capacity, rings for one at a time, and timed states end."""
     for seat in floor.seats.values():
         agent = seat.agent
-        if (agent.work is State.IDLE) != (agent.contact == ""):
-            yield f"agent {agent.id} is {agent.work} with contact {agent.contact!r}"
-        if agent.work is State.OFFERED:
-            contact = floor.contacts.get(agent.contact)
-            if contact is None or agent.id not in contact.offers:
-                yield f"agent {agent.id} is offered {agent.contact}, which does not know it"
-            if agent.status is not Status.READY or not agent.reachable or agent.busy:
-                yield f"agent {agent.id} is offered a contact but cannot take one"
-        if agent.work is State.WRAPPING_UP and agent.deadline is None:
-            yield f"agent {agent.id} wraps up for ever"
-        if agent.work in (State.TALKING, State.ON_HOLD) and agent.deadline is not None:
-            yield f"agent {agent.id} talks against a deadline"
+        offered = agent.working((State.OFFERED,))
+        if len(offered) > 1:
+            yield f"agent {agent.id} is offered {[work.contact for work in offered]}"
+        yield from _capacity(floor, agent)
+        for work in agent.works.values():
+            yield from _work(floor, agent, work)
         if agent.observed() is not agent.state:
             yield f"agent {agent.id} is {agent.observed()} but shown as {agent.state}"
-        if agent.removed and agent.work in (State.IDLE, State.OFFERED):
+        if agent.removed and all(work.state is State.OFFERED for work in agent.works.values()):
             yield f"agent {agent.id} was removed and is still here"
 
 
+def _capacity(floor: Floor, agent: LiveAgent) -> Iterator[str]:
+    """Calls assigned by hand stay within it as well: they take the place of others."""
+    held: dict[str, int] = {}
+    for work in agent.works.values():
+        held[work.kind] = held.get(work.kind, 0) + 1
+    for kind, count in held.items():
+        if count > max(1, agent.capacity.get(kind, 0)):
+            yield f"agent {agent.id} holds {count} contacts of kind {kind}"
+    exclusive = [kind for kind in held if kind in floor.kinds and floor.kinds[kind].exclusive]
+    assigned = any(not work.queue for work in agent.works.values())
+    if exclusive and len(held) > 1 and not assigned:
+        yield f"agent {agent.id} holds {sorted(held)} together"
+
+
+def _work(floor: Floor, agent: LiveAgent, work: Work) -> Iterator[str]:
+    if work.state is State.OFFERED:
+        contact = floor.contacts.get(work.contact)
+        if contact is None or agent.id not in contact.offers:
+            yield f"agent {agent.id} is offered {work.contact}, which does not know it"
+        by_phone = work.kind in floor.kinds and floor.kinds[work.kind].by_phone
+        if agent.status is not Status.READY or agent.busy or (by_phone and not agent.reachable):
+            yield f"agent {agent.id} is offered a contact but cannot take one"
+    if work.state in (State.TALKING, State.ON_HOLD) and work.deadline is not None:
+        yield f"agent {agent.id} talks against a deadline"
+    if work.state is State.WRAPPING_UP and work.deadline is None:
+        queue = floor.queues.get(work.queue)
+        if queue is not None and queue.config.wrap_up is WrapUp.TIMED:
+            yield f"agent {agent.id} wraps up for ever"
+
+
 def _wanted(queue: LiveQueue, contact: Contact) -> bool:
-    return not contact.offers or queue.strategy.rings_all
+    return not contact.offers or (queue.strategy.rings_all and contact.stand is Stand.LINE)
 
 
-def _may_take(queue: LiveQueue, contact: Contact, seat: Seat) -> bool:
-    member = any(member.agent == seat.agent.id for member in queue.config.members)
-    return member and seat.agent.available and fits(seat.agent.skills, contact.needs)
+def _may_take(floor: Floor, queue: LiveQueue, contact: Contact, seat: Seat) -> bool:
+    agent = seat.agent
+    kind = queue.config.kind
+    if not agent.may_take(kind, floor.kinds[kind], floor.kinds):
+        return False
+    if contact.stand is Stand.WANTED:
+        return agent.id == contact.wanted
+    member = members_of(queue.config, floor.state.agent_settings).get(agent.id)
+    if member is None:
+        return False
+    requirement = requirement_of(
+        queue.config, contact.skills, contact.rule, contact.language, contact.ring
+    )
+    traits = Traits(agent.skills, agent.languages, agent.groups, agent.site)
+    asked = requirement.max_penalty < 0 or member.penalty <= requirement.max_penalty
+    return asked and fits(traits, requirement)
 
 
 def _nobody_idle_while_wanted(floor: Floor) -> Iterator[str]:
-    free = [seat for seat in floor.seats.values() if seat.agent.available]
+    free = [seat for seat in floor.seats.values() if seat.agent.ready]
     for contact in floor.contacts.values():
         queue = floor.queues.get(contact.queue)
         if queue is None:
             yield f"contact {contact.id} waits in {contact.queue}, which does not exist"
             continue
         for seat in free:
-            if _wanted(queue, contact) and _may_take(queue, contact, seat):
+            if _wanted(queue, contact) and _may_take(floor, queue, contact, seat):
                 yield f"agent {seat.agent.id} is idle while contact {contact.id} waits"
 
 
@@ -97,18 +139,32 @@ def _indexes(floor: Floor) -> Iterator[str]:
         if queue.size != len(here):
             yield f"queue {name} counts {queue.size} contacts and has {len(here)}"
         lined = sorted(entry[2] for line in queue.lines.values() for entry in line.sorted())
-        wanted = sorted(contact.id for contact in here if _wanted(queue, contact))
+        wanted = sorted(c.id for c in here if _wanted(queue, c) and c.stand is Stand.LINE)
         if lined != wanted:
             yield f"queue {name} has {lined} in line, wanted are {wanted}"
-        idle = [entry[2] for entry in queue.idle.sorted()]
-        free = [ident for ident in queue.members if floor.seats[ident].agent.available]
+        idle = [entry[3] for entry in queue.idle.sorted()]
+        kind = queue.config.kind
+        free = [
+            ident
+            for ident in queue.members
+            if floor.seats[ident].agent.may_take(kind, floor.kinds[kind], floor.kinds)
+        ]
         if sorted(idle) != sorted(free):
             yield f"queue {name} lists {idle} as idle, free are {free}"
     for seat in floor.seats.values():
         if floor.agent_timers.get(seat.agent.id) != seat.agent.deadline:
             yield f"agent {seat.agent.id}: timer and deadline differ"
+        before = sorted(entry[2] for entry in seat.wanted.sorted())
+        wish = sorted(
+            contact.id
+            for contact in floor.contacts.values()
+            if contact.stand is Stand.WANTED and contact.wanted == seat.agent.id
+            if not contact.offers
+        )
+        if before != wish:
+            yield f"agent {seat.agent.id} is wanted by {wish}, in line are {before}"
     for contact in floor.contacts.values():
-        if floor.contact_timers.get(contact.id) != contact.deadline:
+        if floor.contact_timers.get(contact.id) != contact.due:
             yield f"contact {contact.id}: timer and deadline differ"
 
 

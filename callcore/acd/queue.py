@@ -1,83 +1,116 @@
 """A queue at work: its members, those of them who are idle, and the lines of contacts that wait.
 
-Contacts with equal needs stand in one line, so that the head of a line answers for all of it:
-whoever fits the head fits the line. These are indexes, rebuilt from the snapshot and never stored.
+Contacts with equal requirements stand in one line, so that the head of a line answers for all of
+it: whoever fits the head fits the line. These are indexes, rebuilt from the snapshot and never
+stored.
 """
 
 from __future__ import annotations
 
 from callcore.acd.agent import LiveAgent
-from callcore.acd.contact import Contact, PlaceInLine
+from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.order import Order
-from callcore.acd.skills import Needs, fits
+from callcore.acd.rule import Traits
+from callcore.acd.skills import ANYBODY, Requirement, fits
 from callcore.acd.strategy import Strategy, strategy_named
+from callcore.acd.urgency import RULES
 from callcore.directory import Member, Queue
+from callcore.directory_queue import VOICE, Kind
 from callcore.types import AgentId
 
-#: Penalty, rank by strategy, agent id.
-IdlePlace = tuple[int, float, AgentId]
+#: Penalty, load, rank by strategy, agent id.
+IdlePlace = tuple[int, float, float, AgentId]
+
+#: Requirements an agent remembers the answer for; more than that many are not in use at once.
+_REMEMBERED = 1000
 
 
 class Seat:
-    """The indexes around one agent: the queues served, and which needs the agent fits."""
+    """The indexes around one agent: the queues served, and which requirements the agent meets."""
 
-    __slots__ = ("_fits", "agent", "listed", "places")
+    __slots__ = ("_fits", "agent", "listed", "places", "several", "traits", "wanted")
 
     def __init__(self, agent: LiveAgent) -> None:
         self.agent = agent
         self.places: list[tuple[LiveQueue, Member]] = []
-        #: Stands in the idle order of each queue served.
-        self.listed = False
-        self._fits: dict[Needs, bool] = {}
+        #: The kinds for which the agent stands in the idle orders of the queues served.
+        self.listed: tuple[str, ...] = ()
+        #: Contacts that want this agent and nobody else for now.
+        self.wanted: Order[PlaceInLine] = Order()
+        self.relearn()
 
-    def fits(self, needs: Needs) -> bool:
-        answer = self._fits.get(needs)
+    def relearn(self) -> None:
+        """The agent's traits changed: forget what was worked out from the old ones."""
+        agent = self.agent
+        self.traits = Traits(agent.skills, agent.languages, agent.groups, agent.site)
+        #: May hold more than one contact at once.
+        self.several = sum(agent.capacity.values()) > 1
+        self._fits: dict[Requirement, bool] = {}
+
+    def meets(self, requirement: Requirement, member: Member) -> bool:
+        """Has what is required, and is a member who is asked already."""
+        if requirement is ANYBODY:
+            return True
+        if 0 <= requirement.max_penalty < member.penalty:
+            return False
+        answer = self._fits.get(requirement)
         if answer is None:
-            answer = self._fits[needs] = fits(self.agent.skills, needs)
+            if len(self._fits) >= _REMEMBERED:
+                self._fits.clear()
+            answer = self._fits[requirement] = fits(self.traits, requirement)
         return answer
-
-    def relearn(self, skills: dict[str, int]) -> None:
-        """The agent's skills changed: forget what was worked out from the old ones."""
-        self.agent.skills = skills
-        self._fits.clear()
 
 
 class LiveQueue:
     """One configured queue with its members and lines."""
 
-    def __init__(self, config: Queue) -> None:
-        self.reconfigure(config)
+    def __init__(self, config: Queue, kinds: dict[str, Kind]) -> None:
         self.members: dict[AgentId, Member] = {}
         self.idle: Order[IdlePlace] = Order()
-        #: Lines by needs; a line without contacts is dropped.
-        self.lines: dict[Needs, Order[PlaceInLine]] = {}
+        #: Lines by requirement; a line without contacts is dropped.
+        self.lines: dict[Requirement, Order[PlaceInLine]] = {}
         #: Contacts in the queue, those being offered included.
         self.size = 0
+        self.reconfigure(config, kinds)
 
-    def reconfigure(self, config: Queue) -> None:
+    def reconfigure(self, config: Queue, kinds: dict[str, Kind]) -> None:
         self.config = config
+        self.kind = kinds.get(config.kind, kinds[VOICE])
+        self._urgency = RULES[config.urgency]
         self.strategy: Strategy = strategy_named(config.strategy)
         #: Why an idle agent is offered a contact of this queue.
         self.reasons: tuple[str, ...] = (
-            ("idle_agent", "ring_all")
-            if self.strategy.rings_all
-            else ("idle_agent", "lowest_penalty", self.strategy.name)
+            ("idle_agent", "lowest_penalty", self.strategy.name)
+            if self.strategy.tiers and not self.strategy.rings_all
+            else ("idle_agent", self.strategy.name)
         )
 
+    def urgency_of(self, contact: Contact, now: float) -> float:
+        return self._urgency(self.config, contact.priority, now - contact.since)
+
+    def credited_since(self, contact: Contact) -> float:
+        """The place in line: priority is a head start in seconds."""
+        return contact.since - contact.priority * self.config.priority_seconds
+
+    def idle_place(self, agent: LiveAgent, member: Member) -> IdlePlace:
+        rank = self.strategy.rank(agent, member) if self.strategy.ranked else agent.idle_since
+        return (member.penalty, agent.load(self.config.kind), rank, agent.id)
+
     def line_up(self, contact: Contact) -> None:
-        line = self.lines.get(contact.needs)
+        line = self.lines.get(contact.requirement)
         if line is None:
-            line = self.lines[contact.needs] = Order()
+            line = self.lines[contact.requirement] = Order()
         line.add(contact.place)
 
     def step_out(self, contact: Contact) -> None:
         """Take a contact out of its line (it is offered, or left)."""
-        line = self.lines.get(contact.needs)
+        line = self.lines.get(contact.requirement)
         if line is not None:
             line.discard(contact.id)
             if not line:
-                del self.lines[contact.needs]
+                del self.lines[contact.requirement]
 
     def is_open(self, contact: Contact) -> bool:
-        """Wants (further) agents: it stands in line."""
-        return self.strategy.rings_all or not contact.offers
+        """Wants (further) agents."""
+        rings_all = self.strategy.rings_all and contact.stand is Stand.LINE
+        return rings_all or not contact.offers

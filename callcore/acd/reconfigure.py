@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from callcore.acd.agent import LiveAgent, State, Status
+from callcore.acd.admission import giving_up
+from callcore.acd.agent import LiveAgent, Status
 from callcore.acd.events import Configured, OverflowReason, WithdrawReason
 from callcore.acd.queue import LiveQueue, Seat
-from callcore.acd.routing import Router
+from callcore.acd.routing import Router, end_wish
+from callcore.acd.rule import readable
 from callcore.acd.strategy import STRATEGIES
-from callcore.directory import Agent, Queue
+from callcore.directory import Agent, Queue, kinds_of
+from callcore.directory_queue import Kind
 from callcore.types import AgentId, QueueId
 
 
 def refusal(event: Configured) -> str:
     """Why a configuration cannot be used, as a code; empty when it can."""
+    kinds = kinds_of(event.kinds)
     for queue in event.queues.values():
         if queue.strategy not in STRATEGIES:
             return "unknown_strategy"
+        if queue.kind not in kinds:
+            return "unknown_kind"
+        if queue.requires and not readable(queue.requires):
+            return "unreadable_rule"
     return ""
 
 
 def reconfigure(router: Router, event: Configured) -> None:
-    """Agents first, then queues, then who serves what; at the end everybody is matched again."""
+    """Kinds and agents first, then queues, then who serves what; at the end all are matched."""
+    state = router.floor.state
+    state.kinds.clear()
+    state.kinds.update(kinds_of(event.kinds))
+    state.statuses = dict(event.statuses)
+    state.agent_settings = dict(event.agents)
     _change_agents(router, event.agents)
     _remove_queues(router, event.queues)
     _change_queues(router, event.queues)
     router.floor.seat_members()
-    router.match_waiting(list(router.floor.queues.values()))
+    router.match_waiting(list(router.floor.queues.values()), list(router.floor.seats.values()))
 
 
 def _change_agents(router: Router, agents: dict[AgentId, Agent]) -> None:
@@ -33,28 +46,47 @@ def _change_agents(router: Router, agents: dict[AgentId, Agent]) -> None:
     for ident, config in agents.items():
         seat = floor.seats.get(ident)
         if seat is None:
-            floor.add_agent(LiveAgent(id=ident, skills=dict(config.skills), since=router.now))
-        else:
-            seat.agent.removed = False
-            seat.relearn(dict(config.skills))
+            floor.add_agent(LiveAgent(id=ident, since=router.now))
+            seat = floor.seats[ident]
+        seat.agent.removed = False
+        _set_traits(seat, config, floor.kinds)
     for seat in list(floor.seats.values()):
         if seat.agent.id not in agents:
             _remove_agent(router, seat)
+
+
+def _set_traits(seat: Seat, config: Agent, kinds: dict[str, Kind]) -> None:
+    agent = seat.agent
+    agent.skills = dict(config.skills)
+    agent.languages, agent.groups = config.languages, config.groups
+    agent.site, agent.cost = config.site, config.cost
+    agent.capacity = {name: config.capacity.get(name, kinds[name].capacity) for name in kinds}
+    seat.relearn()
 
 
 def _remove_agent(router: Router, seat: Seat) -> None:
     """At once without a contact; else when the present one is wrapped up."""
     agent = seat.agent
     agent.removed = True
-    if agent.work not in (State.IDLE, State.OFFERED):
+    router.floor.unlist(seat)
+    for entry in seat.wanted.sorted():
+        contact = router.floor.contacts[entry[2]]
+        router.floor.step_out(contact)
+        end_wish(contact)
+        router.floor.set_due(contact)
+        router.keep_place(contact)
+    offered = agent.offered
+    if offered is not None:
+        # Matched at the end, when all memberships are new.
+        contact = router.floor.contacts[offered.contact]
+        if len(agent.works) == 1:
+            agent.status = Status.LOGGED_OUT
+        router.lose_offer(seat, contact, "removed", WithdrawReason.AGENT_GONE)
+        router.keep_place(contact)
+    if agent.works:
         return
     agent.status = Status.LOGGED_OUT
-    router.floor.unlist(seat)
-    if agent.work is State.OFFERED:
-        # Matched at the end, when all memberships are new.
-        router.keep_place(router.lose_offer(seat, "removed", WithdrawReason.AGENT_GONE))
-    else:
-        router.show(agent, "removed")
+    router.show(agent, "removed")
     router.floor.forget(seat)
 
 
@@ -72,18 +104,28 @@ def _change_queues(router: Router, queues: dict[QueueId, Queue]) -> None:
         queue = floor.queues.get(ident)
         if queue is None:
             floor.add_queue(config)
-        elif queue.config != config:
-            floor.state.queues[ident] = config
-            queue.reconfigure(config)
-            _apply_to_contacts(router, queue)
+            continue
+        floor.state.queues[ident] = config
+        if queue.config != config:
+            _change_queue(router, queue, config)
+        else:
+            queue.reconfigure(config, floor.kinds)
 
 
-def _apply_to_contacts(router: Router, queue: LiveQueue) -> None:
-    """Deadlines follow the new max_wait; lines hold whoever is open under the new strategy."""
-    for contact in router.floor.contacts_of(queue.config.id):
-        queue.step_out(contact)
+def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
+    """Waits end as the new limits say; places and lines are those of the new needs."""
+    floor = router.floor
+    waiting = floor.contacts_of(config.id)
+    for contact in waiting:
         if queue.is_open(contact):
-            queue.line_up(contact)
-        max_wait = queue.config.max_wait_seconds
-        contact.deadline = contact.since + max_wait if max_wait > 0 else None
-        router.floor.contact_timers.set(contact.id, contact.deadline)
+            floor.step_out(contact)
+    queue.reconfigure(config, floor.kinds)
+    gives_up = giving_up(config)
+    for contact in waiting:
+        contact.kind = config.kind
+        contact.deadline = None if gives_up is None else contact.since + gives_up.after_seconds
+        contact.overflow_to = "" if gives_up is None else gives_up.to
+        floor.require(contact)
+        floor.set_due(contact)
+        if queue.is_open(contact):
+            floor.line_up(contact)

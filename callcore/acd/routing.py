@@ -8,10 +8,13 @@ never exist together, and whoever opens or frees needs to be looked at alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
-from callcore.acd.agent import LiveAgent, State, Status, Step
-from callcore.acd.contact import Contact
+from callcore.acd.admission import target, unstaffed
+from callcore.acd.agent import LiveAgent, State, Status, Step, Work
+from callcore.acd.choosing import Turn, all_idle, best_contact, best_idle, turn_of
+from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.events import (
     AgentChanged,
     AnyAcdAction,
@@ -23,7 +26,10 @@ from callcore.acd.events import (
     WrapUpEnded,
 )
 from callcore.acd.floor import Floor
+from callcore.acd.order import Order
 from callcore.acd.queue import LiveQueue, Seat
+from callcore.acd.wrapup import wrap_up_of
+from callcore.directory_queue import VOICE, OverflowOn
 from callcore.types import AgentId
 
 #: Rest after an offer that failed at once (busy, rejected …) where a queue sets less: without it
@@ -31,6 +37,15 @@ from callcore.types import AgentId
 SHORTEST_REST = 1.0
 
 RONA = "rona"
+#: Why a freed agent got this contact; why a contact got this agent is in `LiveQueue.reasons`.
+FREED = ("freed_agent", "most_urgent")
+FREED_WANTED = ("freed_agent", "wanted_agent")
+WANTED = ("idle_agent", "wanted_agent")
+
+
+def end_wish(contact: Contact) -> None:
+    """The agent wanted was not to be had: anyone now."""
+    contact.wanted_until = None
 
 
 class Router:
@@ -41,27 +56,50 @@ class Router:
         self.now = floor.state.now
         self.out: list[AnyAcdAction] = []
 
+    def ignore(self, code: str) -> None:
+        """An event does not fit: count it, change nothing."""
+        ignored = self.floor.state.ignored
+        ignored[code] = ignored.get(code, 0) + 1
+
+    def seat(self, agent: str) -> Seat | None:
+        """The agent an event is about; None: nobody knows of one, and the event is ignored."""
+        seat = self.floor.seats.get(agent)
+        if seat is None:
+            self.ignore("unknown_agent")
+        return seat
+
     # --- showing ------------------------------------------------------------------------------
 
     def show(
-        self, agent: LiveAgent, reason: str, until: float | None = None, *, chosen: bool = False
+        self,
+        agent: LiveAgent,
+        reason: str,
+        until: float | None = None,
+        *,
+        chosen: bool = False,
+        about: Work | None = None,
     ) -> None:
-        """Tell a change of state, or (`chosen`) of the status alone; quiet when nothing changed."""
+        """Tell a change of state, or (`chosen`) of the status alone; quiet when nothing changed.
+
+        `about` is work that has just ended, where none is left to speak of.
+        """
         before, state = agent.state, agent.observed()
         if state is before and not chosen:
             return
         if state is not before:
+            agent.spend(self.now)
             self.floor.state.stats.spend(agent, self.now)
             agent.state = state
             agent.since = self.now
+        work = agent.foremost or about
         self.out.append(
             AgentChanged(
                 agent=agent.id,
                 state=state,
                 before=before,
                 reason=agent.pause_reason if state is State.PAUSED else reason,
-                contact=agent.contact,
-                queue=agent.queue,
+                contact="" if work is None else work.contact,
+                queue="" if work is None else work.queue,
                 until=until,
                 status=agent.status,
                 since=agent.since,
@@ -70,21 +108,26 @@ class Router:
 
     # --- offers -------------------------------------------------------------------------------
 
-    def offer(
-        self, contact: Contact, queue: LiveQueue, seat: Seat, reasons: tuple[str, ...]
-    ) -> None:
-        agent = seat.agent
+    def offer(self, contact: Contact, queue: LiveQueue, seat: Seat, reasons: Sequence[str]) -> None:
+        agent, now = seat.agent, self.now
         self.floor.unlist(seat)
+        self._let_go(seat, contact)
         contact.offers.append(agent.id)
-        if queue.strategy.rings_all:
-            contact.shared = True
-        else:
-            contact.shared = False
-            queue.step_out(contact)
-        agent.contact, agent.queue = contact.id, contact.queue
+        contact.shared = queue.strategy.rings_all and contact.stand is Stand.LINE
+        if not contact.shared:
+            self.floor.step_out(contact)
         ring = queue.config.ring_seconds
-        self.floor.set_deadline(agent, self.now + ring if ring > 0 else None)
-        agent.step(Step.OFFER, self.now)
+        deadline = now + ring if ring > 0 else None
+        agent.works[contact.id] = Work(
+            contact=contact.id,
+            queue=contact.queue,
+            kind=contact.kind,
+            since=now,
+            skills=tuple(contact.skills),
+            deadline=deadline,
+        )
+        self.floor.arm(agent)
+        self._remember(queue, agent)
         stats = self.floor.state.stats
         for each in stats.of(contact.queue, contact.skills):
             each.offers += 1
@@ -94,19 +137,34 @@ class Router:
                 contact=contact.id,
                 agent=agent.id,
                 queue=contact.queue,
-                waited=self.now - contact.since,
-                reasons=reasons,
+                waited=now - contact.since,
+                reasons=tuple(reasons),
             )
         )
-        self.show(agent, "offer", agent.deadline)
+        self.show(agent, "offer", deadline)
 
-    def _end_offer(self, seat: Seat, reason: str) -> None:
+    def _let_go(self, seat: Seat, contact: Contact) -> None:
+        """A contact that its agent sent back to a queue may come to that agent again."""
+        former = seat.agent.works.get(contact.id)
+        if former is not None:
+            if former.state is not State.WRAPPING_UP:
+                former.step(Step.RELEASE, self.now)
+            self.finish(seat, former, "requeued", match=False)
+
+    def _remember(self, queue: LiveQueue, agent: LiveAgent) -> None:
+        """Whom a queue that goes round offered last."""
+        if queue.strategy.remembers:
+            member = queue.members.get(agent.id)
+            if member is not None:
+                last = (member.position, agent.id)
+                self.floor.state.last_offered[queue.config.id] = last
+
+    def _end_offer(self, seat: Seat, contact: Contact, reason: str) -> None:
         """The agent's side of an offer that came to nothing."""
         agent = seat.agent
-        self.floor.set_deadline(agent, None)
-        agent.step(Step.WITHDRAW, self.now)
-        self.show(agent, reason)
-        agent.contact = agent.queue = ""
+        work = agent.works.pop(contact.id)
+        self.floor.arm(agent)
+        self.show(agent, reason, about=work)
 
     def _withdraw_one(self, contact: Contact, agent: AgentId, reason: WithdrawReason) -> None:
         self.out.append(
@@ -123,28 +181,28 @@ class Router:
                 continue
             seat = self.floor.seats[ident]
             self._withdraw_one(contact, ident, reason)
-            self._end_offer(seat, reason)
+            self._end_offer(seat, contact, reason)
             freed.append(seat)
         contact.offers.clear()
         return freed
 
     def lose_offer(
-        self, seat: Seat, reason: str, withdraw: WithdrawReason | None = None
-    ) -> Contact:
+        self, seat: Seat, contact: Contact, reason: str, withdraw: WithdrawReason | None = None
+    ) -> None:
         """One agent's offer is over without an answer; the caller then decides on the agent and
         calls `reopen` with the contact, which has kept its place."""
-        contact = self.floor.contacts[seat.agent.contact]
         contact.offers.remove(seat.agent.id)
         if withdraw is not None:
             self._withdraw_one(contact, seat.agent.id, withdraw)
-        self._end_offer(seat, reason)
-        return contact
+        self._end_offer(seat, contact, reason)
+        if contact.stand is Stand.WANTED:
+            end_wish(contact)  # it had its chance: anyone now
+            self.floor.set_due(contact)
 
     def keep_place(self, contact: Contact) -> None:
         """Back in line where it stood, if it wants (further) agents."""
-        queue = self.floor.queues[contact.queue]
-        if queue.is_open(contact):
-            queue.line_up(contact)
+        if self.floor.queues[contact.queue].is_open(contact):
+            self.floor.line_up(contact)
 
     def rematch(self, contact: Contact) -> None:
         """Offer a contact in line to whoever is idle."""
@@ -158,7 +216,14 @@ class Router:
         self.rematch(contact)
 
     def unanswered(
-        self, seat: Seat, reason: str, withdraw: WithdrawReason | None, *, counts: bool, rest: float
+        self,
+        seat: Seat,
+        work: Work,
+        reason: str,
+        withdraw: WithdrawReason | None,
+        *,
+        counts: bool,
+        rest: float,
     ) -> None:
         """The agent did not take the offer: the next one rings, and this one rests.
 
@@ -166,154 +231,214 @@ class Router:
         else is free: an agent who is not there would only cost each caller another ring.
         """
         agent = seat.agent
-        config = self.floor.queues[agent.queue].config
+        contact = self.floor.contacts[work.contact]
+        config = self.floor.queues[work.queue].config
         stats = self.floor.state.stats
         if counts:
             agent.missed += 1
-            for each in stats.of(agent.queue, self.floor.contacts[agent.contact].skills):
+            for each in stats.of(work.queue, work.skills):
                 each.rona += 1
             stats.agent(agent.id).rona += 1
         exhausted = counts and 0 < config.rona_limit <= agent.missed
         if exhausted:
             stats.agent(agent.id).rona_pauses += 1
             agent.status, agent.pause_reason = Status.PAUSED, RONA
-        contact = self.lose_offer(seat, reason, withdraw)
+        elif rest > 0:
+            agent.resting_until = self.now + rest
+        self.floor.unlist(seat)
+        self.lose_offer(seat, contact, reason, withdraw)
         agent.idle_since = self.now
-        if rest > 0 and not exhausted:
-            self.floor.set_deadline(agent, self.now + rest)
         self.reopen(contact)
         self.settle([seat])
+        if exhausted:
+            self.leave_unstaffed(seat)
 
     def agent_gone(self, seat: Seat, reason: str, *, chosen: bool = False) -> None:
         """The agent can be offered nothing for now (the cause is already noted in the agent)."""
         agent = seat.agent
         self.floor.unlist(seat)
-        if agent.work is State.OFFERED:
-            self.reopen(self.lose_offer(seat, reason, WithdrawReason.AGENT_GONE))
+        offered = agent.offered
+        if offered is not None:
+            contact = self.floor.contacts[offered.contact]
+            self.lose_offer(seat, contact, reason, WithdrawReason.AGENT_GONE)
+            self.reopen(contact)
         else:
-            until = agent.deadline if agent.work is State.WRAPPING_UP else None
+            foremost = agent.foremost
+            until = foremost.deadline if foremost is not None else None
             self.show(agent, reason, until, chosen=chosen)
 
     # --- work ---------------------------------------------------------------------------------
 
-    def connect(self, seat: Seat, contact_id: str, queue_id: str, step: Step) -> None:
+    def connect(self, seat: Seat, work: Work, reason: str) -> None:
         """Agent and contact are talking."""
         agent = seat.agent
         self.floor.unlist(seat)
-        self.floor.set_deadline(agent, None)
-        agent.contact, agent.queue = contact_id, queue_id
+        work.deadline = agent.resting_until = None
         agent.missed = 0
-        agent.talk_seconds = agent.hold_seconds = 0.0
-        agent.step(step, self.now)
-        self.show(agent, "answer" if step is Step.ANSWER else "assigned")
+        self.floor.arm(agent)
+        self.show(agent, reason)
+        if seat.several:
+            self.settle([seat])  # there may be room for more
 
-    def exchange(self, seat: Seat, contact_id: str, queue_id: str) -> None:
+    def assign(
+        self, seat: Seat, contact_id: str, queue_id: str, skills: tuple[str, ...] = ()
+    ) -> None:
+        """A contact that was not offered: assigned by hand, or found after a restart."""
+        queue = self.floor.queues.get(queue_id)
+        work = Work(
+            contact=contact_id,
+            queue=queue_id,
+            kind=queue.config.kind if queue is not None else VOICE,
+            state=State.TALKING,
+            since=self.now,
+            skills=skills,
+        )
+        seat.agent.works[contact_id] = work
+        self.connect(seat, work, "assigned")
+
+    def exchange(self, seat: Seat, work: Work, contact_id: str, queue_id: str) -> None:
         """The agent goes on with another contact; the former one is done with, unwrapped."""
         agent = seat.agent
-        former = agent.contact
-        agent.step(Step.EXCHANGE, self.now)
-        self._count_handled(agent, 0.0)
-        self.out.append(WrapUpEnded(contact=former, agent=agent.id, seconds=0.0))
-        agent.contact, agent.queue = contact_id, queue_id
-        agent.talk_seconds = agent.hold_seconds = 0.0
+        del agent.works[work.contact]
+        work.step(Step.EXCHANGE, self.now)
+        self._count_handled(agent, work, 0.0)
+        self.out.append(WrapUpEnded(contact=work.contact, agent=agent.id, seconds=0.0))
+        work.contact, work.queue = contact_id, queue_id
+        work.talk_seconds = work.hold_seconds = 0.0
+        agent.works[contact_id] = work
         self.show(agent, "assigned", chosen=True)
 
-    def release(self, seat: Seat) -> None:
+    def release(self, seat: Seat, work: Work) -> None:
         """The talk is over: wrap-up as the contact's queue has it, then free."""
         agent = seat.agent
-        agent.step(Step.RELEASE, self.now)
-        queue = self.floor.queues.get(agent.queue)
-        wrap_up = queue.config.wrap_up_seconds if queue is not None else 0.0
-        if wrap_up > 0 and agent.status is not Status.LOGGED_OUT:
-            self.floor.set_deadline(agent, self.now + wrap_up)
-            self.show(agent, "released", agent.deadline)
+        work.step(Step.RELEASE, self.now)
+        queue = self.floor.queues.get(work.queue)
+        wraps, seconds = wrap_up_of(queue.config if queue is not None else None, work)
+        if wraps and agent.status is not Status.LOGGED_OUT:
+            work.deadline = self.now + seconds if seconds > 0 else None
+            self.floor.arm(agent)
+            self.show(agent, "released", work.deadline)
         else:
-            self.finish(seat, "released")
+            self.finish(seat, work, "released")
 
-    def finish(self, seat: Seat, reason: str, *, match: bool = True) -> None:
+    def finish(self, seat: Seat, work: Work, reason: str, *, match: bool = True) -> None:
         """The contact is done with, wrap-up included; the agent takes the next one at once."""
         agent = seat.agent
-        seconds = self.now - agent.work_since
-        self.floor.set_deadline(agent, None)
-        agent.step(Step.FINISH, self.now)
-        agent.idle_since = self.now
-        self._count_handled(agent, seconds)
-        self.out.append(WrapUpEnded(contact=agent.contact, agent=agent.id, seconds=seconds))
-        if agent.removed:
+        seconds = self.now - work.since
+        del agent.works[work.contact]
+        self.floor.arm(agent)
+        if not agent.works:
+            agent.idle_since = self.now
+        self._count_handled(agent, work, seconds)
+        self.out.append(WrapUpEnded(contact=work.contact, agent=agent.id, seconds=seconds))
+        gone = agent.removed and not agent.works
+        if gone:
             agent.status = Status.LOGGED_OUT
-        self.show(agent, reason)
-        agent.contact = agent.queue = ""
-        if agent.removed:
+        self.show(agent, reason, about=work)
+        if gone:
             self.floor.forget(seat)
         elif match:
             self.settle([seat])
 
-    def _count_handled(self, agent: LiveAgent, wrap_up: float) -> None:
+    def finish_wrap_ups(self, seat: Seat, reason: str, *, match: bool = True) -> bool:
+        """End all wrap-ups of an agent; False: there was none."""
+        works = seat.agent.working((State.WRAPPING_UP,))
+        for work in works:
+            self.finish(seat, work, reason, match=match and work is works[-1])
+        return bool(works)
+
+    def _count_handled(self, agent: LiveAgent, work: Work, wrap_up: float) -> None:
         stats = self.floor.state.stats
-        stats.agent(agent.id).handling.add(agent.talk_seconds, agent.hold_seconds, wrap_up)
-        if agent.queue:
-            for each in stats.of(agent.queue, agent.needed):
-                each.handling.add(agent.talk_seconds, agent.hold_seconds, wrap_up)
-        agent.needed = ()
+        stats.agent(agent.id).handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
+        if work.queue:
+            for each in stats.of(work.queue, work.skills):
+                each.handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
 
     # --- the end of a contact -----------------------------------------------------------------
 
-    def overflow(self, contact: Contact, reason: OverflowReason) -> list[Seat]:
+    def overflow(self, contact: Contact, reason: OverflowReason, to: str = "") -> list[Seat]:
         """The queue gives up on a contact; the agents freed are for `settle`."""
         freed = self.withdraw_all(contact, WithdrawReason.CONTACT_LEFT)
         self.floor.leave(contact)
         for each in self.floor.state.stats.of(contact.queue, contact.skills):
             each.overflowed += 1
             each.left(self.now - contact.since)
-        self.out.append(Overflow(contact=contact.id, queue=contact.queue, reason=reason))
+        self.out.append(Overflow(contact=contact.id, queue=contact.queue, reason=reason, to=to))
         return freed
+
+    def leave_unstaffed(self, seat: Seat) -> None:
+        """An agent is gone: queues that may not be waited in without anybody are emptied."""
+        for queue in unstaffed(self.floor, seat):
+            to = target(queue.config, OverflowOn.UNSTAFFED)
+            for contact in self.floor.contacts_of(queue.config.id):
+                self.settle(self.overflow(contact, OverflowReason.UNSTAFFED, to))
+
+    def move(self, contact: Contact, change: Callable[[Contact], None]) -> None:
+        """Change what decides on the place of a contact; it is matched anew if it waits."""
+        queue = self.floor.queues[contact.queue]
+        if queue.is_open(contact):
+            self.floor.step_out(contact)
+        change(contact)
+        self.floor.set_due(contact)
+        if queue.is_open(contact):
+            self.floor.line_up(contact)
+            self.match_contact(contact, queue)
 
     # --- matching -----------------------------------------------------------------------------
 
     def match_contact(self, contact: Contact, queue: LiveQueue) -> None:
-        """A contact in line takes the best idle agent, or all of them."""
-        if queue.strategy.rings_all:
-            for seat in self.floor.all_idle(queue, contact.needs):
+        """A contact in its place takes the best idle agent, or all of them."""
+        if contact.stand is Stand.WANTED:
+            seat = self.floor.seats[contact.wanted]
+            if contact.kind in self.floor.kinds_open(seat.agent):
+                self.offer(contact, queue, seat, WANTED)
+        elif queue.strategy.rings_all:
+            for seat in list(all_idle(self.floor, queue, contact)):
                 self.offer(contact, queue, seat, queue.reasons)
-            return
-        best = self.floor.best_idle(queue, contact.needs)
-        if best is not None:
-            self.offer(contact, queue, best, queue.reasons)
+        else:
+            best = best_idle(self.floor, queue, contact, self.now)
+            if best is not None:
+                self.offer(contact, queue, best, queue.reasons)
 
     def settle(self, freed: list[Seat]) -> None:
         """Agents who may have become free take the best waiting contacts, or stand in line."""
-        free = [seat for seat in freed if seat.agent.available]
+        free = [seat for seat in freed if seat.agent.ready]
         if len(free) == 1:
             self._match_agent(free[0])
         elif free:
             for seat in free:
+                self.floor.unlist(seat)
                 self.floor.list_idle(seat)
-            self.match_waiting(self.floor.queues_of(free))
+            self.match_waiting(self.floor.queues_of(free), free)
 
     def _match_agent(self, seat: Seat) -> None:
-        contact = self.floor.best_contact(seat)
+        contact = best_contact(self.floor, seat, self.now)
         if contact is None:
+            self.floor.unlist(seat)
             self.floor.list_idle(seat)
             return
-        reasons = FREED_PRIORITY if contact.priority else FREED
+        reasons = FREED if contact.stand is Stand.LINE else FREED_WANTED
         self.offer(contact, self.floor.queues[contact.queue], seat, reasons)
 
-    def match_waiting(self, queues: list[LiveQueue]) -> None:
-        """Several agents at once: contacts in order of service over all lines, each taking its
+    def match_waiting(self, queues: list[LiveQueue], seats: list[Seat]) -> None:
+        """Several agents at once: contacts in order of their turns over all lines, each taking its
         best agent; a line is done with when its head finds nobody."""
-        lines = [(queue, line) for queue in queues for line in queue.lines.values()]
-        heads = [(head, n) for n, (_, line) in enumerate(lines) if (head := line.first())]
+        lines = [line for queue in queues for line in queue.lines.values()]
+        lines += [seat.wanted for seat in seats if seat.wanted]
+        heads = [(turn, n) for n, line in enumerate(lines) if (turn := self._turn(line))]
         heapify(heads)
         while heads:
-            head, n = heappop(heads)
-            queue, line = lines[n]
-            contact = self.floor.contacts[head[2]]
-            self.match_contact(contact, queue)
-            following = line.first()
-            if not queue.strategy.rings_all and contact.offers and following is not None:
+            turn, n = heappop(heads)
+            contact = self.floor.contacts[turn[2]]
+            self.match_contact(contact, self.floor.queues[contact.queue])
+            following = self._turn(lines[n])
+            if following is not None and following[2] != contact.id:
                 heappush(heads, (following, n))
 
-
-#: Why a freed agent got this contact; why a contact got this agent is in `LiveQueue.reasons`.
-FREED = ("freed_agent", "longest_waiting")
-FREED_PRIORITY = ("freed_agent", "highest_priority", "longest_waiting")
+    def _turn(self, line: Order[PlaceInLine]) -> Turn | None:
+        """When the head of a line has its turn."""
+        head = line.first()
+        if head is None:
+            return None
+        contact = self.floor.contacts[head[2]]
+        return turn_of(self.floor.queues[contact.queue], contact, self.now)

@@ -1,27 +1,90 @@
-"""Skills: what a contact needs, at which minimum level, and whether an agent has it."""
+"""What a contact needs of an agent, and whether an agent has it.
+
+Contacts with equal requirements stand in one line, so a requirement is a value that can be
+compared and hashed, and an agent works out only once whether it is met.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-#: Needed skills with minimum levels, sorted by name: equal needs are equal values, so contacts
-#: that any agent can serve alike share one line.
+from callcore.acd.rule import Traits, both, meets
+from callcore.directory import Queue
+
+#: Needed skills with minimum levels, sorted by name.
 Needs = tuple[tuple[str, int], ...]
+
+
+class Requirement(NamedTuple):
+    """All that an agent must have to be offered a contact; the empty one is met by everybody."""
+
+    needs: Needs = ()
+    #: A boolean rule (see `rule`); empty: none.
+    rule: str = ""
+    #: Must be spoken; empty: any.
+    language: str = ""
+    #: Members with a higher penalty are not asked (bullseye); -1: all are.
+    max_penalty: int = -1
+
+
+ANYBODY = Requirement()
 
 
 def needs_of(skills: Mapping[str, int]) -> Needs:
     return tuple(sorted(skills.items())) if skills else ()
 
 
-def fits(skills: Mapping[str, int], needs: Needs) -> bool:
-    """Has every needed skill at its level at least."""
-    for name, level in needs:
+def requirement_of(
+    queue: Queue, skills: Mapping[str, int], rule: str, language: str, ring: int
+) -> Requirement:
+    """What a contact needs in a queue, at the `ring` it has come to (-1: before the first)."""
+    language = language if queue.match_language else ""
+    if not skills and ring < 0 and not rule and not queue.requires and not language:
+        return ANYBODY
+    max_penalty = -1
+    if ring >= 0:
+        now = queue.rings[ring]
+        max_penalty = now.max_penalty
+        lowered = {name: now.skills.get(name, level) for name, level in skills.items()}
+        skills = {name: level for name, level in lowered.items() if level > 0}
+    return Requirement(needs_of(skills), both(queue.requires, rule), language, max_penalty)
+
+
+def ring_at(queue: Queue, since: float, now: float) -> int:
+    """The ring of the bullseye that a contact is in; -1: none yet."""
+    ring = -1
+    for number, each in enumerate(queue.rings):
+        if since + each.after_seconds <= now:
+            ring = number
+    return ring
+
+
+def fits(traits: Traits, requirement: Requirement) -> bool:
+    """Has every needed skill at its level at least, meets the rule, speaks the language."""
+    skills = traits.skills
+    for name, level in requirement.needs:
         has = skills.get(name)
         if has is None or has < level:
             return False
-    return True
+    if requirement.language and requirement.language not in traits.languages:
+        return False
+    return meets(traits, requirement.rule)
 
 
-def lacking(skills: Mapping[str, int], needs: Needs) -> Needs:
-    """The needs that are not met."""
-    return tuple((name, level) for name, level in needs if not fits(skills, ((name, level),)))
+def lacking(traits: Traits, requirement: Requirement) -> Iterator[str]:
+    """What is not met, in words."""
+    for name, level in requirement.needs:
+        if traits.skills.get(name, level - 1) < level:
+            yield f"{name} at level {level}"
+    if requirement.language and requirement.language not in traits.languages:
+        yield f"the language {requirement.language}"
+    if not meets(traits, requirement.rule):
+        yield f"the rule {requirement.rule}"
+
+
+def surplus(traits: Traits, needs: Needs) -> tuple[int, int]:
+    """How far an agent is above what is needed: levels too many, and skills not asked for."""
+    asked = dict(needs)
+    over = sum(traits.skills.get(name, 0) - level for name, level in needs)
+    return over, sum(name not in asked for name in traits.skills)

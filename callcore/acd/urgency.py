@@ -38,7 +38,10 @@ falls, abandons stay within 0.3 points; the longest wait of a day grows from abo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
+
+from callcore.directory_queue import Urgency
 
 #: Targets after which a wait counts as aged. Between 7 and 15 the service level differs by less
 #: than a point; smaller is the stronger promise to those who are late.
@@ -83,3 +86,10 @@ def service_level_urgency(queue: Order, priority: int, waited: float) -> float:
 def _targets_waited(queue: Order, priority: int, waited: float) -> float:
     seconds = waited + priority * queue.priority_seconds
     return seconds / max(queue.service_level_seconds, SHORTEST_TARGET)
+
+
+#: By the name a queue's configuration gives.
+RULES: dict[Urgency, Callable[[Order, int, float], float]] = {
+    Urgency.FAIR: fair_urgency,
+    Urgency.SERVICE_LEVEL: service_level_urgency,
+}

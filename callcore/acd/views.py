@@ -119,7 +119,7 @@ def _waiting_view(contact: Contact, position: int, now: float) -> WaitingView:
         since=contact.since,
         waited=now - contact.since,
         priority=contact.priority,
-        skills=dict(contact.needs),
+        skills=dict(contact.requirement.needs),
         offered_to=tuple(contact.offers),
         until=contact.deadline,
     )
@@ -144,7 +144,7 @@ def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) ->
     for ident in queue.members:
         agent = floor.seats[ident].agent
         members[agent.state] = members.get(agent.state, 0) + 1
-        available += agent.available
+        available += queue.config.kind in floor.seats[ident].listed
         logged_in += agent.status is not Status.LOGGED_OUT
     counted = floor.state.stats.queue_today(queue.config.id)
     return QueueView(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from callcore.acd.agent import LiveAgent, State, Status
-from callcore.acd.contact import Contact
+from callcore.acd.agent import LiveAgent, Status
+from callcore.acd.contact import Contact, Stand
 from callcore.acd.events import ContactId
 from callcore.acd.floor import Floor
-from callcore.acd.queue import LiveQueue
-from callcore.acd.skills import fits, lacking
+from callcore.acd.queue import LiveQueue, Seat
+from callcore.acd.rule import Traits
+from callcore.acd.skills import lacking
+from callcore.directory_queue import VOICE
 from callcore.types import AgentId
 
 #: Code → what a person reads; `{}` takes the detail.
@@ -22,10 +24,18 @@ TEXTS = {
     "idle_agent": "was idle when the contact opened",
     "freed_agent": "became free while the contact waited",
     "lowest_penalty": "has the lowest penalty of those idle",
-    "longest_idle": "has been idle longest at that penalty",
+    "longest_idle": "has been idle longest of them",
     "ring_all": "the queue rings everyone who is free",
-    "highest_priority": "the contact has the highest priority of those the agent may take",
-    "longest_waiting": "the contact has waited longest of those the agent may take",
+    "round_robin": "is next in the list after the one offered last",
+    "fewest_contacts": "has answered the fewest contacts today",
+    "least_occupied": "had contacts for the smallest share of today",
+    "random": "was drawn among those idle",
+    "weighted_random": "was drawn among those idle, lower penalties more often",
+    "linear": "is the first in the list of those idle",
+    "skill_best_fit": "is least above what is needed",
+    "weighted": "has the highest sum of the queue's criteria",
+    "wanted_agent": "is the agent the contact wants",
+    "most_urgent": "the contact is the most urgent of those the agent may take",
     # why an agent is or is not offered a contact now
     "offered": "is being offered this contact",
     "offered_other": "is being offered contact {}",
@@ -39,7 +49,11 @@ TEXTS = {
     "unreachable": "has no reachable phone",
     "busy": "is on a call outside the queues",
     "removed": "is no longer configured",
-    "lacks_skill": "lacks {}",
+    "at_capacity": "holds as many contacts as may be: {}",
+    "not_this_kind": "is not offered contacts of kind {} in the present status",
+    "lacks": "lacks {}",
+    "higher_tier": "has penalty {}, which is not asked yet",
+    "waits_for_other": "the contact waits for agent {} alone",
     "not_member": "is not a member of the queue",
     "single_offer": "could take it, but another agent's phone rings for it already",
     "eligible": "could take it",
@@ -47,7 +61,8 @@ TEXTS = {
     "being_answered": "rings at {}",
     "no_members": "the queue has no members",
     "nobody_logged_in": "no member is logged in",
-    "nobody_has_skills": "no member who is logged in has {}",
+    "nobody_fits": "no member who is logged in has {}",
+    "wanted": "waits for agent {} alone, until then for anyone",
     "all_busy": "everybody who could take it is occupied",
     "not_ready": "nobody who could take it is ready",
     "unknown": "not in any queue",
@@ -78,6 +93,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     contact: ContactId
     waits_for: Reason
+    #: As it compares with contacts of other queues now (see `urgency`).
+    urgency: float = 0.0
     verdicts: tuple[Verdict, ...] = ()
 
 
@@ -91,11 +108,14 @@ def why_contact(floor: Floor, contact_id: ContactId) -> Explanation:
     if contact is None:
         return Explanation(contact=contact_id, waits_for=Reason("unknown"))
     queue = floor.queues[contact.queue]
-    agents = [floor.seats[ident].agent for ident in queue.members]
+    seats = [floor.seats[ident] for ident in queue.members]
+    if contact.wanted and contact.wanted not in queue.members and contact.wanted in floor.seats:
+        seats.append(floor.seats[contact.wanted])
     return Explanation(
         contact=contact_id,
-        waits_for=_waits_for(contact, agents),
-        verdicts=tuple(_verdict(queue, contact, agent) for agent in agents),
+        waits_for=_waits_for(queue, contact, seats),
+        urgency=queue.urgency_of(contact, floor.state.now),
+        verdicts=tuple(_verdict(floor, queue, contact, seat) for seat in seats),
     )
 
 
@@ -110,27 +130,53 @@ def why_agent(floor: Floor, agent_id: AgentId) -> tuple[Reason, ...]:
     return reasons or (Reason("nothing_waits"),)
 
 
-def _verdict(queue: LiveQueue, contact: Contact, agent: LiveAgent) -> Verdict:
-    reasons = _excluded(agent, contact.id)
-    missing = lacking(agent.skills, contact.needs)
-    reasons += tuple(Reason("lacks_skill", _skill(name, level)) for name, level in missing)
-    if agent.contact == contact.id and agent.work is State.OFFERED:
+def _verdict(floor: Floor, queue: LiveQueue, contact: Contact, seat: Seat) -> Verdict:
+    agent = seat.agent
+    if agent.id in contact.offers:
         return Verdict(agent=agent.id, eligible=True, reasons=(Reason("offered"),))
+    reasons = _excluded(agent, contact.id)
+    if not reasons:
+        reasons = _no_room(floor, queue, agent)
+    if contact.stand is Stand.WANTED:
+        if agent.id != contact.wanted:
+            reasons += (Reason("waits_for_other", contact.wanted),)
+    else:
+        reasons += _unfit(queue, contact, seat)
     if reasons:
         return Verdict(agent=agent.id, eligible=False, reasons=reasons)
     code = "eligible" if queue.is_open(contact) else "single_offer"
     return Verdict(agent=agent.id, eligible=True, reasons=(Reason(code),))
 
 
+def _no_room(floor: Floor, queue: LiveQueue, agent: LiveAgent) -> tuple[Reason, ...]:
+    """What else keeps an agent from contacts of the queue's kind."""
+    kind = queue.config.kind
+    if agent.offered_kinds is not None and kind not in agent.offered_kinds:
+        return (Reason("not_this_kind", kind),)
+    if agent.may_take(kind, floor.kinds[kind], floor.kinds):
+        return ()
+    return (Reason("at_capacity", ", ".join(agent.works) or f"none of kind {kind}"),)
+
+
+def _unfit(queue: LiveQueue, contact: Contact, seat: Seat) -> tuple[Reason, ...]:
+    member = queue.members.get(seat.agent.id)
+    if member is None:
+        return (Reason("not_member"),)
+    found = [Reason("lacks", what) for what in lacking(seat.traits, contact.requirement)]
+    if 0 <= contact.requirement.max_penalty < member.penalty:
+        found.append(Reason("higher_tier", str(member.penalty)))
+    return tuple(found)
+
+
 def _excluded(agent: LiveAgent, contact: ContactId) -> tuple[Reason, ...]:
     """Everything about the agent alone that stands against an offer."""
     found: list[Reason] = []
-    if agent.work is State.OFFERED:
-        same = agent.contact == contact
-        found.append(Reason("offered") if same else Reason("offered_other", agent.contact))
-    elif agent.work is not State.IDLE:
-        found.append(Reason(agent.work, agent.contact))
-    elif agent.resting_until is not None:
+    offered = agent.offered
+    if offered is not None:
+        found.append(Reason("offered_other", offered.contact))
+    elif agent.works and all(work.kind == VOICE for work in agent.works.values()):
+        found += [Reason(work.state, work.contact) for work in agent.works.values()]
+    if agent.resting_until is not None:
         found.append(Reason("resting", f"{agent.resting_until:.1f}"))
     if agent.status is Status.LOGGED_OUT:
         found.append(Reason("logged_out"))
@@ -148,22 +194,28 @@ def _excluded(agent: LiveAgent, contact: ContactId) -> tuple[Reason, ...]:
     return tuple(found)
 
 
-def _waits_for(contact: Contact, agents: list[LiveAgent]) -> Reason:
+def _waits_for(queue: LiveQueue, contact: Contact, seats: list[Seat]) -> Reason:
     """The narrowest circle of agents that is empty."""
     if contact.offers:
         return Reason("being_answered", ", ".join(contact.offers))
-    if not agents:
+    if contact.stand is Stand.WANTED:
+        return Reason("wanted", contact.wanted)
+    if not seats:
         return Reason("no_members")
-    here = [agent for agent in agents if agent.status is not Status.LOGGED_OUT]
+    here = [seat for seat in seats if seat.agent.status is not Status.LOGGED_OUT]
     if not here:
         return Reason("nobody_logged_in")
-    skilled = [agent for agent in here if fits(agent.skills, contact.needs)]
-    if not skilled:
-        needs = ", ".join(_skill(name, level) for name, level in contact.needs)
-        return Reason("nobody_has_skills", needs)
-    ready = any(agent.status is Status.READY for agent in skilled)
+    fitting = [seat for seat in here if not _unfit(queue, contact, seat)]
+    if not fitting:
+        return Reason("nobody_fits", _asked(contact))
+    ready = any(seat.agent.status is Status.READY for seat in fitting)
     return Reason("all_busy" if ready else "not_ready")
 
 
-def _skill(name: str, level: int) -> str:
-    return f"{name} at level {level}"
+def _asked(contact: Contact) -> str:
+    """All that is required, in words."""
+    nobody = Traits({})
+    found = list(lacking(nobody, contact.requirement))
+    if contact.requirement.max_penalty >= 0:
+        found.append(f"a penalty of {contact.requirement.max_penalty} at most")
+    return ", ".join(found)

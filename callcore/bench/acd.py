@@ -10,8 +10,7 @@ import msgspec
 
 from callcore.bench.faults import FaultyFloor
 from callcore.bench.floors import one_queue, shared_agents
-from callcore.bench.rules import RULES
-from callcore.bench.service_level import FLOORS, Outcome, play
+from callcore.bench.service_level import FLOORS, RULES, Outcome, play
 from callcore.bench.throughput import Size, Throughput, measure
 from callcore.bench.waiting import Announced, Errors, errors
 

@@ -8,17 +8,16 @@ queue's target, of all contacts that came, over all three queues.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
 
 import msgspec
 
-from callcore.acd.distributor import Distributor
 from callcore.bench.day import HOUR, Day, Load, draw_callers
 from callcore.bench.floors import RING, shifts
 from callcore.bench.simulation import Simulation, results
 from callcore.directory import Agent, Member, Queue
+from callcore.directory_queue import Urgency
 
 WRAP_UP = 20.0
 #: Loads over the day by skill, as parts of the mean.
@@ -85,21 +84,31 @@ FLOORS = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A way of routing: a distributor, and the settings that every queue gets."""
+    """A way of routing: the settings that every queue gets."""
 
     #: Agents' first skill is their primary one: it has penalty 0, the others this.
     secondary_penalty: int = 0
-    make: Callable[[], Distributor] = Distributor
+    strategy: str = "longest_idle"
+    urgency: Urgency = Urgency.FAIR
 
 
-def draw_day(staff: Staff, load: float, seed: int, secondary_penalty: int = 0) -> Day:
+RULES = {
+    "longest_idle": Rule(),
+    "penalty": Rule(secondary_penalty=1),
+    "callcore": Rule(strategy="skill_best_fit", urgency=Urgency.SERVICE_LEVEL),
+}
+
+
+def draw_day(staff: Staff, load: float, seed: int, rule: Rule) -> Day:
     """`load` scales the erlangs of all queues."""
     skills = _skills(staff)
     queues = {
         name: Queue(
             id=name,
+            strategy=rule.strategy,
+            urgency=rule.urgency,
             members=tuple(
-                Member(agent=agent, penalty=secondary_penalty * (has[0] != name))
+                Member(agent=agent, penalty=rule.secondary_penalty * (has[0] != name))
                 for agent, has in skills.items()
                 if name in has
             ),
@@ -144,8 +153,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def play(rule: Rule, staff: Staff, load: float, seed: int) -> Outcome:
-    day = draw_day(staff, load, seed, rule.secondary_penalty)
-    fates = Simulation(day, rule.make()).play()
+    day = draw_day(staff, load, seed, rule)
+    fates = Simulation(day).play()
     found = results(day, fates).values()
     contacts = sum(each.contacts for each in found)
     return Outcome(

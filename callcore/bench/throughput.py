@@ -330,7 +330,7 @@ def measure(size: Size, events: int, seed: int) -> Throughput:
     """The floor at its size, then the curve with fewer waiting contacts."""
     crowd = Crowd(size, seed)
     timing = crowd.run(events)
-    idle = sum(seat.agent.available for seat in crowd.distributor.floor.seats.values())
+    idle = sum(bool(seat.listed) for seat in crowd.distributor.floor.seats.values())
     burst = crowd.burst(min(1000, size.agents // 10))
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     curve = {str(size.waiting): timing.us_per_event}

@@ -248,7 +248,14 @@ def _started(cx: Context, event: events.Started) -> None:
 
 def _directory_changed(cx: Context, event: events.DirectoryChanged) -> None:
     cx.state.directory = event.directory
-    cx.tell(acd.Configured(queues=event.directory.queues, agents=event.directory.agents))
+    cx.tell(
+        acd.Configured(
+            queues=event.directory.queues,
+            agents=event.directory.agents,
+            kinds=event.directory.kinds,
+            statuses=event.directory.statuses,
+        )
+    )
     for agent in list(cx.state.sessions):
         if agent in event.directory.agents:
             sessions.tell_reachable(cx, agent)

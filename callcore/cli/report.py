@@ -42,9 +42,7 @@ class Stretch(StrEnum):
 
 
 BEGIN = typer.Option("", "--from", help="2026-03-01 or 2026-03-01T08:00; else today.")
-END = typer.Option(
-    "", "--to", help="Up to a time, not including it; a date is all of that day."
-)
+END = typer.Option("", "--to", help="Up to a time, not including it; a date is all of that day.")
 EVERY = typer.Option(Stretch.ALL, "--every", help="Minutes per row, day, or all in one row.")
 QUARTERS = typer.Option(Stretch.QUARTER, "--every", help="Minutes per row, or day.")
 QUEUE = typer.Option("", "--queue", help="Only this queue.")

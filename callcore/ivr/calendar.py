@@ -25,11 +25,13 @@ _ANY_YEAR = 2024
 class Hours(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Opening hours of a week, closed on holidays; single days may have their own."""
 
+    #: An IANA time zone: ``Europe/Berlin``.
     zone: Annotated[str, Kind.ZONE]
     #: ``mon-fri: [09:00-12:00, 13:00-18:00]``; a span past midnight belongs to its first day.
     weekly: dict[Annotated[str, Kind.DAYS], Times] = {}
     #: Public holidays of a country (ISO 3166) and its subdivision.
     country: Annotated[str, Kind.COUNTRY] = ""
+    #: A part of that country: ``BY``.
     subdivision: str = ""
     #: Further closed days.
     closed: tuple[Date, ...] = ()

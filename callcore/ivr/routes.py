@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import msgspec
 
-from callcore.directory import Outbound, Route
+if TYPE_CHECKING:
+    from callcore.directory import Outbound, Route
 
 _LITERALS = "0123456789+*#"
 _CLASSES = {"X": "0123456789", "Z": "123456789", "N": "23456789"}

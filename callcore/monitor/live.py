@@ -13,7 +13,7 @@ from callcore.acd.counts import ServiceLevel
 from callcore.acd.distributor import Distributor
 from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.transfer import count_channels
-from callcore.directory import Agent, Queue
+from callcore.directory import Agent, Queue, members_of
 from callcore.monitor.view import (
     AgentView,
     CallView,
@@ -23,7 +23,7 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
-from callcore.types import TrunkId
+from callcore.types import AgentId, TrunkId
 
 EMPTY: Mapping[TrunkId, str] = MappingProxyType({})
 
@@ -44,7 +44,8 @@ def live_snapshot(
     return Snapshot(
         at=now,
         queues=tuple(
-            _queue(queue, queues.get(queue.id), now) for queue in directory.queues.values()
+            _queue(queue, directory.agents, queues.get(queue.id), now)
+            for queue in directory.queues.values()
         ),
         agents=tuple(
             _agent(agent, agents.get(agent.id), state) for agent in directory.agents.values()
@@ -75,12 +76,14 @@ def live_snapshot(
     )
 
 
-def _queue(queue: Queue, live: acd.QueueView | None, now: float) -> QueueView:
+def _queue(
+    queue: Queue, agents: Mapping[AgentId, Agent], live: acd.QueueView | None, now: float
+) -> QueueView:
     view = QueueView(
         id=queue.id,
         name=queue.name,
         strategy=queue.strategy,
-        members=tuple(member.agent for member in queue.members),
+        members=tuple(members_of(queue, agents)),
     )
     if live is None:
         return view

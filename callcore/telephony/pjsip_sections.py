@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from callcore.directory import Directory, Dtmf, Phone, Transport, Trunk
+from callcore.directory import Directory, Dtmf, Phone, Transport, Trunk, members_of
 from callcore.errors import ConfigError
 
 PHONE_CONTEXT = "callcore-phone"
@@ -236,7 +236,11 @@ def render_fallback(queue: str, phones: Iterable[str], music: str = "default") -
 
 def fallback_phones(directory: Directory) -> tuple[str, ...]:
     """Phones of the agents who serve queues; all phones where no agent has one of their own."""
-    agents = {member.agent for queue in directory.queues.values() for member in queue.members}
+    agents = {
+        agent
+        for queue in directory.queues.values()
+        for agent in members_of(queue, directory.agents)
+    }
     served = [
         agent.phone
         for agent in directory.agents.values()

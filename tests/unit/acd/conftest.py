@@ -9,7 +9,6 @@ from callcore.acd import events as ev
 from callcore.acd.distributor import Distributor
 from callcore.acd.floor import DistributorState
 from callcore.acd.invariants import check
-from callcore.acd.skills import fits
 from callcore.directory import Agent, Member, Queue
 
 
@@ -158,11 +157,12 @@ class Watched:
             chosen = floor.contacts.get(getattr(action, "contact", ""))
             if not isinstance(action, ev.Offer) or chosen is None:
                 continue
-            agent = floor.seats[action.agent].agent
+            seat = floor.seats[action.agent]
             for other in floor.contacts.values():
-                config = floor.queues[other.queue].config
-                member = any(each.agent == agent.id for each in config.members)
-                if not other.offers and member and fits(agent.skills, other.needs):
+                queue = floor.queues[other.queue]
+                member = queue.members.get(action.agent)
+                same = (other.queue, other.stand) == (chosen.queue, chosen.stand)
+                if not other.offers and member and seat.meets(other.requirement, member) and same:
                     assert chosen.place <= other.place
 
     # --- asking ---

@@ -1,68 +1,127 @@
-"""The table of an agent's work, and what is shown of it."""
+"""An agent's work table, the kinds of contact that fit beside each other, and the state shown."""
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
-from callcore.acd.agent import NEXT, WORK, LiveAgent, State, Status, Step
+from callcore.acd.agent import NEXT, LiveAgent, State, Status, Step, Work
+from callcore.directory import VOICE_KIND
+from callcore.directory_queue import Kind
 from callcore.errors import InvalidTransition
 
+KINDS = {"voice": VOICE_KIND, "chat": Kind(capacity=3), "mail": Kind(capacity=1, exclusive=True)}
 
-@pytest.mark.parametrize(("work", "step"), list(itertools.product(WORK, Step)))
+
+def agent(*works, **settings):
+    """An agent who is ready, with works given as (kind, state)."""
+    held = {
+        f"c{n}": Work(contact=f"c{n}", kind=kind, state=state)
+        for n, (kind, state) in enumerate(works)
+    }
+    capacity = {name: kind.capacity for name, kind in KINDS.items()}
+    settings = {"status": Status.READY, "capacity": capacity, "works": held} | settings
+    return LiveAgent(id="ann", **settings)
+
+
+@pytest.mark.parametrize("work", list(NEXT))
+@pytest.mark.parametrize("step", list(Step))
 def test_a_step_is_in_the_table_or_raises(work, step):
-    """There is no third way: an unknown step is our own mistake and never silent."""
-    agent = LiveAgent(id="ann", work=work)
-    expected = NEXT[work].get(step)
-    if expected is None:
-        with pytest.raises(InvalidTransition, match="ann"):
-            agent.step(step, 1.0)
-        assert agent.work is work
+    """Every pair of state and step leads where the table says, or is a contradiction."""
+    held = Work(contact="c", state=work)
+    if step in NEXT[work]:
+        held.step(step, 5.0)
+        assert held.state is NEXT[work][step]
+        assert held.since == 5.0
     else:
-        agent.step(step, 1.0)
-        assert agent.work is expected
+        with pytest.raises(InvalidTransition, match=f"contact c: {step} while {work}"):
+            held.step(step, 5.0)
 
 
-def test_every_state_of_work_can_be_reached_and_left():
-    """No dead ends: from anywhere the table leads back to idle."""
-    for start in WORK:
-        seen, todo = {start}, [start]
-        while todo:
-            following = set(NEXT[todo.pop()].values()) - seen
-            seen |= following
-            todo += following
-        assert seen == set(WORK)
+def test_talk_and_hold_are_accounted_apart():
+    """Times add up over holds."""
+    held = Work(contact="c", state=State.TALKING, since=100.0)
+    held.step(Step.HOLD, 110.0)
+    held.step(Step.RESUME, 113.0)
+    held.step(Step.RELEASE, 120.0)
+    assert (held.talk_seconds, held.hold_seconds) == (17.0, 3.0)
 
 
 @pytest.mark.parametrize(
-    ("fields", "shown"),
+    ("settings", "shown"),
     [
-        ({"status": Status.READY}, State.IDLE),
-        ({"status": Status.READY, "deadline": 9.0}, State.IDLE),
+        ({}, State.IDLE),
         ({"status": Status.PAUSED}, State.PAUSED),
-        ({"status": Status.PAUSED, "busy": True}, State.BUSY),
-        ({"status": Status.READY, "busy": True, "reachable": False}, State.UNREACHABLE),
         ({"status": Status.LOGGED_OUT, "reachable": False}, State.LOGGED_OUT),
-        ({"status": Status.LOGGED_OUT, "work": State.TALKING}, State.TALKING),
-        ({"status": Status.PAUSED, "work": State.WRAPPING_UP}, State.WRAPPING_UP),
+        ({"reachable": False, "busy": True}, State.UNREACHABLE),
+        ({"busy": True, "status": Status.PAUSED}, State.BUSY),
+        ({"reachable": False, "capacity": {"chat": 3}}, State.IDLE),
     ],
 )
-def test_observed_state(fields, shown):
-    """Work shows first, then why an agent without work gets none."""
-    assert LiveAgent(id="ann", **fields).observed() is shown
+def test_without_work_the_reason_for_getting_none_is_shown(settings, shown):
+    """Logged out before unreachable, that before busy, that before paused."""
+    assert agent(**settings).observed() is shown
 
 
-def test_only_a_ready_reachable_rested_agent_without_work_is_available():
-    """Each single reason is enough against it."""
-    good = {"status": Status.READY}
-    assert LiveAgent(id="ann", **good).available
-    for against in (
-        {"status": Status.PAUSED},
-        {"work": State.TALKING},
-        {"reachable": False},
-        {"busy": True},
-        {"deadline": 5.0},
-        {"removed": True},
-    ):
-        assert not LiveAgent(id="ann", **(good | against)).available
+@pytest.mark.parametrize(
+    ("states", "shown"),
+    [
+        ([State.WRAPPING_UP, State.TALKING], State.TALKING),
+        ([State.WRAPPING_UP, State.OFFERED], State.OFFERED),
+        ([State.OFFERED, State.ON_HOLD], State.ON_HOLD),
+    ],
+)
+def test_of_several_contacts_the_one_that_asks_most_is_shown(states, shown):
+    """Talking, on hold, offered, wrapping up, whatever the order of coming."""
+    ann = agent(*(("chat", state) for state in states))
+    assert ann.observed() is shown
+    assert ann.works[ann.contact].state is shown
+
+
+@pytest.mark.parametrize(
+    ("works", "open_kinds"),
+    [
+        ([], ["voice", "chat", "mail"]),
+        ([("voice", State.TALKING)], []),
+        ([("voice", State.WRAPPING_UP)], []),
+        ([("chat", State.TALKING)], ["chat"]),
+        ([("chat", State.TALKING), ("chat", State.WRAPPING_UP)], ["chat"]),
+        ([("chat", State.TALKING)] * 3, []),
+        ([("chat", State.OFFERED)], []),
+        ([("mail", State.TALKING)], []),
+    ],
+)
+def test_kinds_fit_beside_each_other_up_to_the_capacity(works, open_kinds):
+    """Exclusive kinds alone, others up to their capacity, and one offer at a time."""
+    ann = agent(*works)
+    assert [name for name, kind in KINDS.items() if ann.may_take(name, kind, KINDS)] == open_kinds
+
+
+@pytest.mark.parametrize(
+    ("settings", "open_kinds"),
+    [
+        ({"status": Status.PAUSED}, []),
+        ({"busy": True}, []),
+        ({"resting_until": 5.0}, []),
+        ({"removed": True}, []),
+        ({"reachable": False}, ["chat", "mail"]),
+        ({"offered_kinds": ("chat",)}, ["chat"]),
+        ({"capacity": {"voice": 1}}, ["voice"]),
+    ],
+)
+def test_what_an_agent_without_work_may_be_offered(settings, open_kinds):
+    """A phone that cannot be reached stops only what goes by phone."""
+    ann = agent(**settings)
+    assert [name for name, kind in KINDS.items() if ann.may_take(name, kind, KINDS)] == open_kinds
+
+
+def test_occupancy_counts_today_alone():
+    """Handling over handling and available; yesterday's part of a talk is yesterday's."""
+    ann = agent(("voice", State.TALKING), state=State.TALKING, since=0.0)
+    ann.begin_day(100.0)
+    assert ann.occupancy(150.0) == 1.0
+    ann.works.clear()
+    ann.spend(150.0)
+    ann.state, ann.since = State.IDLE, 150.0
+    assert ann.occupancy(300.0) == 0.25
+    ann.begin_day(400.0)
+    assert ann.occupancy(400.0) == 0.0

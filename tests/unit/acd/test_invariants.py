@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callcore.acd.agent import State
+from callcore.acd.agent import State, Work
 from callcore.acd.invariants import check
 from callcore.errors import InvalidTransition
 
@@ -18,11 +18,25 @@ def two_agents(floor):
 
 
 def forgotten_by_agent(floor):
-    floor.seats["ann"].agent.contact = ""
+    floor.seats["ann"].agent.works.clear()
 
 
 def endless_wrap_up(floor):
-    floor.seats["ann"].agent.work = State.WRAPPING_UP
+    work = floor.seats["ann"].agent.works["c1"]
+    work.state, work.deadline = State.WRAPPING_UP, None
+
+
+def two_offers(floor):
+    floor.seats["ann"].agent.works["c9"] = Work(contact="c9")
+
+
+def three_calls(floor):
+    for name in ("c8", "c9"):
+        floor.seats["ann"].agent.works[name] = Work(contact=name, state=State.TALKING)
+
+
+def wants_nobody(floor):
+    floor.contacts["c2"].wanted, floor.contacts["c2"].wanted_until = "zoe", 9e9
 
 
 def wrong_show(floor):
@@ -60,6 +74,9 @@ def lost_queue(floor):
         (two_agents, "is offered to"),
         (forgotten_by_agent, "does not know"),
         (endless_wrap_up, "for ever|does not know"),
+        (two_offers, "is offered"),
+        (three_calls, "holds 3 contacts of kind voice"),
+        (wants_nobody, "whom nobody knows"),
         (wrong_show, "shown as"),
         (idle_while_wanted, "is idle while"),
         (lost_from_line, "in line"),

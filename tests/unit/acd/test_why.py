@@ -44,7 +44,7 @@ def test_each_member_has_its_reasons(floor, make_queue):
         "eve": (False, ["busy"]),
         "fay": (False, ["resting"]),
         "gus": (False, ["logged_out"]),
-        "hal": (False, ["paused", "lacks_skill"]),
+        "hal": (False, ["paused", "lacks"]),
     }
 
 
@@ -70,7 +70,7 @@ def test_why_one_agent_was_taken_and_another_not(floor, make_queue):
     [
         ([], [], {}, "no_members"),
         (["ann"], [], {}, "nobody_logged_in"),
-        (["ann"], ["ann"], {"zh": 1}, "nobody_has_skills"),
+        (["ann"], ["ann"], {"zh": 1}, "nobody_fits"),
     ],
 )
 def test_what_a_contact_waits_for(floor, make_queue, members, logged_in, skills, code):
@@ -110,4 +110,4 @@ def test_codes_of_offers_can_be_read(floor, make_queue):
     floor.release("c1", "ann")
     codes.update(next(each for each in floor.out if isinstance(each, ev.Offer)).reasons)
     assert codes <= set(TEXTS)
-    assert render("lacks_skill", "zh at level 2") == "lacks zh at level 2"
+    assert render("lacks", "zh at level 2") == "lacks zh at level 2"

@@ -29,7 +29,7 @@ def test_the_crowd_keeps_its_mix():
     """About so many wait and so many are idle after some thousand events as before."""
     crowd = Crowd(SMALL, seed=1)
     timing = crowd.run(3000)
-    idle = sum(seat.agent.available for seat in crowd.distributor.floor.seats.values())
+    idle = sum(bool(seat.listed) for seat in crowd.distributor.floor.seats.values())
     assert timing.mixed == 3000
     assert len(timing.durations) > 3600
     assert abs(len(crowd.waiting) - SMALL.waiting) < 100

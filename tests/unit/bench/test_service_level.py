@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from statistics import mean
 
-from callcore.bench.rules import RULES
-from callcore.bench.service_level import FLOORS, draw_day, play
+from callcore.bench.service_level import FLOORS, RULES, draw_day, play
 
 
 def test_service_level_routing_answers_more_in_time():
@@ -26,7 +25,9 @@ def test_service_level_routing_answers_more_in_time():
 
 def test_every_rule_meets_the_same_callers_and_staff():
     """Sixty agents with one skill or several; penalties are all that differs."""
-    plain, penalties = (draw_day(FLOORS["mixed"], 1.0, 5, penalty) for penalty in (0, 1))
+    plain, penalties = (
+        draw_day(FLOORS["mixed"], 1.0, 5, RULES[rule]) for rule in ("longest_idle", "penalty")
+    )
     assert len(plain.agents) == 60
     assert plain.callers == penalties.callers
     assert plain.shifts == penalties.shifts

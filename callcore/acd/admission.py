@@ -1,0 +1,130 @@
+"""Who may enter a queue and stay, and where contacts overflow to that may not.
+
+The first rule of `Queue.overflow_rules` that applies decides where; the plain limits of the queue
+(max_size, max_wait_seconds, join_needs, stay_needs, hours) lead to the first rule of that cause, or
+to nowhere in particular.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from callcore.acd.agent import Status
+from callcore.acd.choosing import best_idle
+from callcore.acd.contact import Contact
+from callcore.acd.events import ContactQueued, OverflowReason
+from callcore.acd.floor import Floor
+from callcore.acd.queue import LiveQueue, Seat
+from callcore.directory import Queue
+from callcore.directory_queue import OverflowOn, Staffing
+from callcore.ivr.calendar import is_open
+
+
+class Refusal(NamedTuple):
+    """Why a contact may not enter or stay, and where it goes (empty: as the queue has it)."""
+
+    reason: OverflowReason
+    to: str = ""
+
+
+class GivingUp(NamedTuple):
+    """When a queue gives up on a contact, and where it goes then."""
+
+    after_seconds: float
+    to: str = ""
+
+
+def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float) -> Contact:
+    """The contact that asks to enter; its place is worked out when it does."""
+    config = queue.config
+    since = event.since if event.since is not None and event.since <= now else now
+    gives_up = giving_up(config)
+    return Contact(
+        id=event.contact,
+        queue=event.queue,
+        kind=config.kind,
+        direction=event.direction,
+        since=since,
+        entered=now,
+        priority=event.priority,
+        skills=event.skills,
+        rule=event.rule,
+        language=event.language,
+        wanted=event.wanted,
+        wanted_until=_wish_until(event, config, floor, now),
+        value=event.value,
+        site=event.site,
+        deadline=None if gives_up is None else since + gives_up.after_seconds,
+        overflow_to="" if gives_up is None else gives_up.to,
+    )
+
+
+def _wish_until(event: ContactQueued, config: Queue, floor: Floor, now: float) -> float | None:
+    """A wish holds while the agent is logged in, for so long from entering."""
+    seconds = event.wanted_seconds
+    seconds = config.last_agent_seconds if seconds is None else seconds
+    seat = floor.seats.get(event.wanted) if event.wanted else None
+    if seat is None or seconds <= 0:
+        return None
+    agent = seat.agent
+    here = agent.status is not Status.LOGGED_OUT and not agent.removed
+    return now + seconds if here and agent.capacity.get(config.kind, 0) > 0 else None
+
+
+def giving_up(queue: Queue) -> GivingUp | None:
+    """The earliest of max_wait_seconds and the rules on waiting; None: the queue never gives up."""
+    found = [GivingUp(r.at, r.to) for r in queue.overflow_rules if r.on is OverflowOn.WAIT]
+    if queue.max_wait_seconds > 0:
+        found.append(GivingUp(queue.max_wait_seconds))
+    return min(found, key=lambda each: each.after_seconds, default=None)
+
+
+def refusal(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Refusal | None:
+    """Why a contact may not enter now."""
+    config = queue.config
+    if config.hours is not None and not is_open(config.hours, now):
+        return Refusal(OverflowReason.CLOSED, target(config, OverflowOn.CLOSED))
+    if not staffed(floor, queue, config.join_needs):
+        return Refusal(OverflowReason.UNSTAFFED, target(config, OverflowOn.UNSTAFFED))
+    full = _full(queue)
+    if full is not None and best_idle(floor, queue, contact, now) is None:
+        return full
+    return None
+
+
+def _full(queue: LiveQueue) -> Refusal | None:
+    config = queue.config
+    for rule in config.overflow_rules:
+        if rule.on is OverflowOn.SIZE and queue.size >= rule.at:
+            return Refusal(OverflowReason.QUEUE_FULL, rule.to)
+    if 0 < config.max_size <= queue.size:
+        return Refusal(OverflowReason.QUEUE_FULL)
+    return None
+
+
+def target(config: Queue, cause: OverflowOn) -> str:
+    """Where the first rule of a cause leads."""
+    return next((rule.to for rule in config.overflow_rules if rule.on is cause), "")
+
+
+def staffed(floor: Floor, queue: LiveQueue, needs: Staffing) -> bool:
+    """Whether those are there whom the queue needs to be entered, or stayed in."""
+    if needs is Staffing.NOBODY:
+        return True
+    return any(_there(floor.seats[ident], needs) for ident in queue.members)
+
+
+def _there(seat: Seat, needs: Staffing) -> bool:
+    status = seat.agent.status
+    if needs is Staffing.READY:
+        return status is Status.READY and seat.agent.reachable
+    return status is not Status.LOGGED_OUT
+
+
+def unstaffed(floor: Floor, seat: Seat) -> list[LiveQueue]:
+    """Queues of an agent with contacts that may not stay any more."""
+    return [
+        queue
+        for queue, _ in seat.places
+        if queue.size and not staffed(floor, queue, queue.config.stay_needs)
+    ]

@@ -1,0 +1,130 @@
+"""Choosing in both directions: the agent for a contact, and the contact for an agent.
+
+- A contact takes, of the idle members who meet its requirement, one with the lowest penalty; among
+  those the least loaded, and then the one its queue's strategy names.
+- An agent takes, of the heads of all lines of the queues served and of the contacts that want this
+  agent alone, the most urgent (see `urgency`), up to twice as urgent the better it suits the agent
+  where its queue has criteria; ties go to the one that came first, then to the id.
+
+Both look at indexes only: idle orders of the queues, heads of the lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from callcore.acd.contact import Contact
+from callcore.acd.criteria import suits
+from callcore.acd.floor import Floor
+from callcore.acd.queue import LiveQueue, Seat
+from callcore.acd.strategy import Candidate, Choice, Strategy
+from callcore.directory import Member
+
+#: Most urgent first: minus urgency, since, id.
+Turn = tuple[float, float, str]
+
+
+def best_idle(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Seat | None:
+    """The agent for a contact."""
+    if queue.strategy.ranked:
+        return _first_ranked(floor, queue, contact)
+    candidates = _candidates(floor, queue, contact, queue.strategy)
+    if not candidates:
+        return None
+    chosen = queue.strategy.choose(candidates, choice_of(floor, queue, contact, now))
+    return floor.seats[chosen.agent.id]
+
+
+def _first_ranked(floor: Floor, queue: LiveQueue, contact: Contact) -> Seat | None:
+    seats, members, requirement = floor.seats, queue.members, contact.requirement
+    place = queue.idle.first()
+    if place is not None and not seats[place[3]].meets(requirement, members[place[3]]):
+        place = queue.idle.first_where(
+            lambda entry: seats[entry[3]].meets(requirement, members[entry[3]])
+        )
+    return None if place is None else seats[place[3]]
+
+
+def _candidates(
+    floor: Floor, queue: LiveQueue, contact: Contact, strategy: Strategy
+) -> list[Candidate]:
+    """Those a strategy may choose from: all who fit, or the lowest tier of them."""
+    found: list[Candidate] = []
+    tier: tuple[int, float] | None = None
+    for penalty, load, _, ident in queue.idle.sorted():
+        if strategy.tiers and tier is not None and (penalty, load) > tier:
+            break
+        seat, member = floor.seats[ident], queue.members[ident]
+        if seat.meets(contact.requirement, member):
+            tier = (penalty, load)
+            found.append(Candidate(seat.agent, member, seat.traits, len(seat.places)))
+    return found
+
+
+def all_idle(floor: Floor, queue: LiveQueue, contact: Contact) -> Iterator[Seat]:
+    """Everyone for a ring_all contact, in order."""
+    for place in queue.idle.sorted():
+        seat = floor.seats[place[3]]
+        if seat.meets(contact.requirement, queue.members[place[3]]):
+            yield seat
+
+
+def choice_of(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Choice:
+    position, last = floor.state.last_offered.get(queue.config.id, (0, ""))
+    return Choice(contact, queue.config, now, last, position, floor.state.chance.draw)
+
+
+def turn_of(queue: LiveQueue, contact: Contact, now: float) -> Turn:
+    """When a contact's turn comes among those of all queues."""
+    return (-queue.urgency_of(contact, now), contact.since, contact.id)
+
+
+def best_contact(floor: Floor, seat: Seat, now: float) -> Contact | None:
+    """The contact for an agent who may take some."""
+    kinds = floor.kinds_open(seat.agent)
+    if not kinds:
+        return None
+    best: Turn | None = None
+    for turn in _turns(floor, seat, kinds, now):
+        if best is None or turn < best:
+            best = turn
+    return None if best is None else floor.contacts[best[2]]
+
+
+def _turns(floor: Floor, seat: Seat, kinds: tuple[str, ...], now: float) -> Iterator[Turn]:
+    contacts = floor.contacts
+    for queue, member in seat.places:
+        if not queue.lines or queue.config.kind not in kinds:
+            continue
+        for requirement, line in queue.lines.items():
+            if seat.meets(requirement, member):
+                head = line.first()
+                if head is not None:
+                    contact = contacts[head[2]]
+                    turn = turn_of(queue, contact, now)
+                    if queue.config.criteria:
+                        turn = _suited(floor, queue, member, seat, contact, turn, now)
+                    yield turn
+    if seat.wanted:
+        wanting = _first_wanting(floor, seat, kinds)
+        if wanting is not None:
+            yield turn_of(floor.queues[wanting.queue], wanting, now)
+
+
+def _suited(
+    floor: Floor,
+    queue: LiveQueue,
+    member: Member,
+    seat: Seat,
+    contact: Contact,
+    turn: Turn,
+    now: float,
+) -> Turn:
+    candidate = Candidate(seat.agent, member, seat.traits, len(seat.places))
+    suit = suits(candidate, choice_of(floor, queue, contact, now))
+    return (turn[0] - suit * abs(turn[0]), turn[1], turn[2])
+
+
+def _first_wanting(floor: Floor, seat: Seat, kinds: tuple[str, ...]) -> Contact | None:
+    entry = seat.wanted.first_where(lambda each: floor.contacts[each[2]].kind in kinds)
+    return None if entry is None else floor.contacts[entry[2]]
