@@ -319,6 +319,11 @@ class Directory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     transfers: Transfers = Transfers()
     language: str = "en"
 
+    @property
+    def usual_pause_reason(self) -> str:
+        """Of a pause for which nobody gave one."""
+        return self.pause_reasons[0] if self.pause_reasons else "break"
+
     def queues_of(self, agent: AgentId) -> list[QueueId]:
         """The queues that an agent serves."""
         return [

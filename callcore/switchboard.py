@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
+from callcore.acd.agent import LiveAgent, State
 from callcore.acd.counts import Counts
 from callcore.call import events, sessions
 from callcore.call.actions import AnyAction
@@ -13,7 +14,7 @@ from callcore.call.numbering import resolve
 from callcore.call.state import CallState
 from callcore.config import Settings
 from callcore.dispatch import Dispatcher
-from callcore.errors import Refused, UnknownEntity
+from callcore.errors import ConfigError, Refused, UnknownEntity
 from callcore.monitor.live import live_snapshot
 from callcore.monitor.view import NodeView, Snapshot
 from callcore.store.intervals import Present
@@ -97,14 +98,21 @@ class LiveSwitchboard:
                 reason = sessions.refusal(self._dispatcher.switch.cx, agent, phone)
                 if reason:
                     raise Refused(reason)
-            case (
-                events.AgentLogout(agent=agent)
-                | events.AgentPaused(agent=agent)
-                | events.AgentReady(agent=agent)
-            ):
-                self._agent_exists(agent)
-                if agent not in state.sessions:
-                    raise Refused(f"agent {agent!r} is not logged in")
+            case events.AgentPaused(agent=agent, reason=reason):
+                self._logged_in(agent)
+                _one_of("reason", reason, state.directory.pause_reasons or (reason,))
+            case events.AgentStatusChosen(agent=agent, status=status):
+                self._logged_in(agent)
+                _one_of("status", status, state.directory.statuses)
+            case events.AgentWrapUpAsked(agent=agent):
+                if not self._logged_in(agent).working((State.TALKING, State.ON_HOLD)):
+                    raise Refused(f"agent {agent!r} talks to nobody")
+            case events.AgentWrapUpExtended(agent=agent):
+                works = self._logged_in(agent).working((State.WRAPPING_UP,))
+                if all(work.deadline is None for work in works):
+                    raise Refused(f"agent {agent!r} is in no wrap-up that ends by itself")
+            case events.AgentLogout(agent=agent) | events.AgentReady(agent=agent):
+                self._logged_in(agent)
             case events.CallHangupAsked(call=call):
                 self._live_call(call)
             case events.CallTransferAsked(call=call, target=target):
@@ -117,8 +125,9 @@ class LiveSwitchboard:
             case events.QueueLeaveAsked(call=call, queue=queue):
                 if queue not in state.directory.queues:
                     raise UnknownEntity("queue", queue)
-                if self._live_call(call).state not in (CallState.QUEUED, CallState.RINGING):
-                    raise Refused(f"call {call!r} does not wait in a queue")
+                self._waiting_call(call)
+            case events.CallPriorityAsked(call=call):
+                self._waiting_call(call)
             case _:
                 return
 
@@ -126,8 +135,23 @@ class LiveSwitchboard:
         if agent not in self._dispatcher.switch.state.directory.agents:
             raise UnknownEntity("agent", agent)
 
+    def _logged_in(self, agent: str) -> LiveAgent:
+        self._agent_exists(agent)
+        if agent not in self._dispatcher.switch.state.sessions:
+            raise Refused(f"agent {agent!r} is not logged in")
+        return self._dispatcher.switch.distributor.floor.seats[agent].agent
+
+    def _waiting_call(self, name: str) -> None:
+        if self._live_call(name).state not in (CallState.QUEUED, CallState.RINGING):
+            raise Refused(f"call {name!r} does not wait in a queue")
+
     def _live_call(self, name: str) -> Call:
         call = self._dispatcher.switch.state.calls.get(name)
         if call is None or not call.live:
             raise UnknownEntity("call", name)
         return call
+
+
+def _one_of(key: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise ConfigError(f"{key} = {value[:80]!r}: expected one of {', '.join(known) or 'none'}")

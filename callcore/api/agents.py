@@ -9,7 +9,15 @@ import msgspec
 
 from callcore.api.changes import add, remove
 from callcore.api.endpoint import Call, Done, Endpoint
-from callcore.call.events import AgentLogin, AgentLogout, AgentPaused, AgentReady
+from callcore.call.events import (
+    AgentLogin,
+    AgentLogout,
+    AgentPaused,
+    AgentReady,
+    AgentStatusChosen,
+    AgentWrapUpAsked,
+    AgentWrapUpExtended,
+)
 from callcore.directory import Agent
 from callcore.directory_file import hash_pin
 from callcore.errors import UnknownEntity
@@ -45,7 +53,21 @@ class LoginInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PauseInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    reason: Text = "break"
+    """`reason` empty: the first of `pause_reasons`, or ``break``."""
+
+    reason: Text = ""
+
+
+class StatusInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of `[statuses]`."""
+
+    status: Text
+
+
+class WrapUpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`extend_seconds`: the present wrap-up ends so much later; 0: one after the present call."""
+
+    extend_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
 
 
 class AgentList(msgspec.Struct, frozen=True):
@@ -97,13 +119,31 @@ async def log_out(call: Call) -> Done:
 
 
 async def pause(call: Call) -> Done:
-    event = AgentPaused(agent=call.path["id"], reason=call.body.reason)
-    await call.context.switchboard.submit(event)
+    board = call.context.switchboard
+    reason = call.body.reason or board.settings().directory.usual_pause_reason
+    await board.submit(AgentPaused(agent=call.path["id"], reason=reason))
     return Done()
 
 
 async def ready(call: Call) -> Done:
     await call.context.switchboard.submit(AgentReady(agent=call.path["id"]))
+    return Done()
+
+
+async def choose_status(call: Call) -> Done:
+    event = AgentStatusChosen(agent=call.path["id"], status=call.body.status)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
+async def wrap_up(call: Call) -> Done:
+    agent, seconds = call.path["id"], call.body.extend_seconds
+    event = (
+        AgentWrapUpExtended(agent=agent, seconds=seconds)
+        if seconds
+        else AgentWrapUpAsked(agent=agent)
+    )
+    await call.context.switchboard.submit(event)
     return Done()
 
 
@@ -121,4 +161,15 @@ ENDPOINTS = (
     Endpoint("POST", f"{ONE}/logout", log_out, "Log an agent out"),
     Endpoint("POST", f"{ONE}/pause", pause, "Pause", body=PauseInput, body_optional=True),
     Endpoint("POST", f"{ONE}/ready", ready, "End a pause or the wrap-up"),
+    Endpoint(
+        "POST", f"{ONE}/status", choose_status, "Choose a status of the site", body=StatusInput
+    ),
+    Endpoint(
+        "POST",
+        f"{ONE}/wrap-up",
+        wrap_up,
+        "Ask for a wrap-up, or make the present one longer",
+        body=WrapUpInput,
+        body_optional=True,
+    ),
 )

@@ -9,6 +9,7 @@ import msgspec
 from callcore.api.endpoint import Call, Done, Endpoint, Page, page
 from callcore.call.events import (
     CallHangupAsked,
+    CallPriorityAsked,
     CallTransferAsked,
     QueueLeaveAsked,
     RecordingPauseAsked,
@@ -33,6 +34,12 @@ class MoveInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a waiting caller goes."""
 
     queue: Target
+
+
+class PriorityInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Higher is served first; callers without one have 0."""
+
+    priority: Annotated[int, msgspec.Meta(ge=-1000, le=1000)]
 
 
 class CallList(msgspec.Struct, frozen=True):
@@ -93,6 +100,12 @@ async def move(call: Call) -> Done:
     return Done()
 
 
+async def change_priority(call: Call) -> Done:
+    event = CallPriorityAsked(call=call.path["id"], priority=call.body.priority)
+    await call.context.switchboard.submit(event)
+    return Done()
+
+
 async def pause_recording(call: Call) -> Done:
     await call.context.switchboard.submit(RecordingPauseAsked(call=call.path["id"]))
     return Done()
@@ -116,6 +129,10 @@ ENDPOINTS = (
     Endpoint("POST", f"{ONE}/hangup", hang_up, "End a call"),
     Endpoint("POST", f"{ONE}/transfer", transfer, "Transfer a call", body=TransferInput),
     Endpoint("POST", f"{ONE}/move", move, "Move a caller to another queue", body=MoveInput),
+    Endpoint(
+        "POST", f"{ONE}/priority", change_priority, "Move a caller up or down the queue",
+        body=PriorityInput,
+    ),
     Endpoint("POST", f"{ONE}/recording/pause", pause_recording, "Pause the recording"),
     Endpoint("POST", f"{ONE}/recording/resume", resume_recording, "Resume the recording"),
 )  # fmt: skip

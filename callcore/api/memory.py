@@ -10,7 +10,11 @@ from callcore.call.events import (
     AgentLogout,
     AgentPaused,
     AgentReady,
+    AgentStatusChosen,
+    AgentWrapUpAsked,
+    AgentWrapUpExtended,
     CallHangupAsked,
+    CallPriorityAsked,
     CallTransferAsked,
     Event,
 )
@@ -30,6 +34,15 @@ from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.rows import RecordingRow
 from callcore.types import AgentId, CallId, RecordingId
 
+AgentEvent = (
+    AgentLogin
+    | AgentLogout
+    | AgentPaused
+    | AgentReady
+    | AgentStatusChosen
+    | AgentWrapUpAsked
+    | AgentWrapUpExtended
+)
 STATES = {AgentLogin: "idle", AgentReady: "idle", AgentPaused: "paused", AgentLogout: "logged_out"}
 
 
@@ -93,22 +106,25 @@ class MemorySwitch:
     async def submit(self, event: Event) -> None:
         if self.why_not_ready:
             raise BackendUnavailable(self.why_not_ready)
-        if isinstance(event, AgentLogin | AgentLogout | AgentPaused | AgentReady):
+        if isinstance(event, AgentEvent):
             self._agent(event)
         elif isinstance(event, CallHangupAsked | CallTransferAsked):
             if event.call not in self.calls:
                 raise UnknownEntity("call", event.call)
             del self.calls[event.call]
+        elif isinstance(event, CallPriorityAsked) and event.call not in self.calls:
+            raise UnknownEntity("call", event.call)
         self.events.append(event)
         self.changed()
 
-    def _agent(self, event: AgentLogin | AgentLogout | AgentPaused | AgentReady) -> None:
+    def _agent(self, event: AgentEvent) -> None:
         if event.agent not in self._settings.directory.agents:
             raise UnknownEntity("agent", event.agent)
         logged_in = self.states.get(event.agent, "logged_out") != "logged_out"
         if not logged_in and not isinstance(event, AgentLogin):
             raise Refused(f"agent {event.agent} is not logged in")
-        self.states[event.agent] = STATES[type(event)]
+        if type(event) in STATES:
+            self.states[event.agent] = STATES[type(event)]
 
 
 class MemoryArchive:

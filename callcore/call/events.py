@@ -267,6 +267,26 @@ class AgentReady(Event, frozen=True, kw_only=True):
     agent: AgentId
 
 
+class AgentStatusChosen(Event, frozen=True, kw_only=True):
+    """One of the site's own statuses (`Directory.statuses`), by the agent or a supervisor."""
+
+    agent: AgentId
+    status: str
+
+
+class AgentWrapUpAsked(Event, frozen=True, kw_only=True):
+    """The agent wants a wrap-up after the present contact (queues where it is optional)."""
+
+    agent: AgentId
+
+
+class AgentWrapUpExtended(Event, frozen=True, kw_only=True):
+    """The present wrap-up ends so many seconds later."""
+
+    agent: AgentId
+    seconds: float
+
+
 class CallHangupAsked(Event, frozen=True, kw_only=True):
     call: CallId
 
@@ -291,6 +311,13 @@ class QueueLeaveAsked(Event, frozen=True, kw_only=True):
 
     call: CallId
     queue: QueueId
+
+
+class CallPriorityAsked(Event, frozen=True, kw_only=True):
+    """An operator moves a waiting caller up or down; higher is served first."""
+
+    call: CallId
+    priority: int
 
 
 AnyEvent = (
@@ -320,10 +347,14 @@ AnyEvent = (
     | AgentLogout
     | AgentPaused
     | AgentReady
+    | AgentStatusChosen
+    | AgentWrapUpAsked
+    | AgentWrapUpExtended
     | CallHangupAsked
     | CallTransferAsked
     | RecordingPauseAsked
     | RecordingResumeAsked
     | QueueLeaveAsked
+    | CallPriorityAsked
 )
 """What the journal decodes to."""

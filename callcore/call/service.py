@@ -38,7 +38,7 @@ def serve(cx: Context, call: Call, code: str) -> None:
         sessions.logout(cx, agent)
         _say_and_end(cx, call, "logout-ok")
     elif code == codes.pause:
-        sessions.pause(cx, agent, "phone")
+        sessions.pause(cx, agent, cx.state.directory.usual_pause_reason)
         _say_and_end(cx, call, "paused")
     elif code == codes.ready:
         sessions.ready(cx, agent)

@@ -10,6 +10,9 @@ from callcore.acd.events import (
     Paused,
     ReachableChanged,
     Ready,
+    StatusChosen,
+    WrapUpAsked,
+    WrapUpExtended,
 )
 from callcore.call.actions import WriteAgentState
 from callcore.call.context import Context
@@ -71,6 +74,18 @@ def pause(cx: Context, agent: AgentId, reason: str) -> None:
 
 def ready(cx: Context, agent: AgentId) -> None:
     cx.tell(Ready(agent=agent))
+
+
+def choose_status(cx: Context, agent: AgentId, status: str) -> None:
+    cx.tell(StatusChosen(agent=agent, status=status))
+
+
+def ask_wrap_up(cx: Context, agent: AgentId) -> None:
+    cx.tell(WrapUpAsked(agent=agent))
+
+
+def extend_wrap_up(cx: Context, agent: AgentId, seconds: float) -> None:
+    cx.tell(WrapUpExtended(agent=agent, seconds=seconds))
 
 
 def can_be_rung(cx: Context, agent: AgentId) -> bool:

@@ -366,6 +366,14 @@ def _queue_leave_asked(cx: Context, event: events.QueueLeaveAsked) -> None:
         queueing.enter_queue(cx, call, event.queue, priority=call.priority, since=call.queued_since)
 
 
+def _call_priority_asked(cx: Context, event: events.CallPriorityAsked) -> None:
+    call = cx.state.calls.get(event.call)
+    if call is not None and call.queued_since is not None:
+        call.priority = event.priority
+        cx.note(call, "priority", queue=call.queue, priority=event.priority)
+        cx.tell(acd.PriorityChanged(contact=call.id, priority=event.priority))
+
+
 _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     events.CallArrived: arrival.arrived,
     events.LegRinging: lambda cx, e: legs.ringing(cx, e.channel),
@@ -395,6 +403,9 @@ _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     events.AgentLogout: lambda cx, e: sessions.logout(cx, e.agent),
     events.AgentPaused: lambda cx, e: sessions.pause(cx, e.agent, e.reason),
     events.AgentReady: lambda cx, e: sessions.ready(cx, e.agent),
+    events.AgentStatusChosen: lambda cx, e: sessions.choose_status(cx, e.agent, e.status),
+    events.AgentWrapUpAsked: lambda cx, e: sessions.ask_wrap_up(cx, e.agent),
+    events.AgentWrapUpExtended: lambda cx, e: sessions.extend_wrap_up(cx, e.agent, e.seconds),
     events.CallHangupAsked: _on_call(
         lambda cx, call: ending.end_call(cx, call, hung_up_by="callcore")
     ),
@@ -402,4 +413,5 @@ _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     events.RecordingPauseAsked: _on_call(talking.pause_recording),
     events.RecordingResumeAsked: _on_call(talking.resume_recording),
     events.QueueLeaveAsked: _queue_leave_asked,
+    events.CallPriorityAsked: _call_priority_asked,
 }

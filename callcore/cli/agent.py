@@ -145,7 +145,7 @@ def logout(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFI
 @app.command()
 def pause(
     agent: str = AGENT,
-    reason: str = typer.Option("break", help="Why, as the reports show it."),
+    reason: str = typer.Option("", help="Why, as the reports show it; else the usual reason."),
     as_json: bool = JSON,
     config: Path | None = CONFIG,
 ) -> None:
@@ -157,6 +157,34 @@ def pause(
 def ready(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
     """Ends a pause, or the wrap-up."""
     command(config, agent, "ready", None, as_json, "ready")
+
+
+@app.command()
+def status(
+    agent: str = AGENT,
+    status: str = typer.Argument(help="One of [statuses]."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Put an agent in a status of the site's own; `ready` ends it."""
+    command(config, agent, "status", {"status": status}, as_json, status)
+
+
+@app.command()
+def wrap_up(
+    agent: str = AGENT,
+    extend: float = typer.Option(
+        0.0, "--extend", min=0.0, max=86_400.0, help="Seconds by which the present one is longer."
+    ),
+    ask: bool = typer.Option(False, "--ask", help="One after the present call, where optional."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Make the present wrap-up longer, or ask for one after the present call."""
+    if ask == bool(extend):
+        fail("expected either --extend SECONDS or --ask", BAD_USAGE)
+    done = "asked for a wrap-up" if ask else f"wraps up for {extend:g} s more"
+    command(config, agent, "wrap-up", {"extend_seconds": extend}, as_json, done)
 
 
 @app.command()

@@ -12,6 +12,7 @@ app = typer.Typer(help="Queues.", no_args_is_help=True)
 
 QUEUE = typer.Argument(help="Id of the queue.")
 AGENT = typer.Argument(help="Id of the agent.")
+CONTACT = typer.Argument(help="Id of the contact (of the call).")
 
 
 @app.command("list")
@@ -79,3 +80,30 @@ def remove_member(
     applied = edit_directory(settings_of(config), lambda file: file.remove_member(queue, agent))
     told = {"queue": queue, "agent": agent}
     tell_change(told, as_json, f"{agent} no longer serves {queue}", applied)
+
+
+@app.command()
+def priority(
+    contact: str = CONTACT,
+    priority: int = typer.Argument(min=-1000, max=1000, help="Higher is served first."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Move a waiting caller up or down (`-- -1` for a negative one)."""
+    from callcore.cli.call import command
+
+    done = f"has priority {priority}"
+    command(config, contact, ("priority",), {"priority": priority}, as_json, done)
+
+
+@app.command()
+def move(
+    contact: str = CONTACT,
+    queue: str = QUEUE,
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Move a waiting caller to another queue; the wait so far counts there."""
+    from callcore.cli.call import command
+
+    command(config, contact, ("move",), {"queue": queue}, as_json, f"waits in {queue}")

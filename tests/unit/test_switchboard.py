@@ -9,10 +9,11 @@ import pytest
 
 from callcore.call import actions as act
 from callcore.call import events as ev
-from callcore.errors import Refused, UnknownEntity
+from callcore.errors import ConfigError, Refused, UnknownEntity
 from callcore.switchboard import LiveSwitchboard
 from callcore.telephony.simulated_peers import Peer
 
+from .call.desk import site
 from .test_dispatch import Running, arrive, running
 
 
@@ -68,6 +69,33 @@ async def test_what_does_not_fit_the_state_is_refused_with_the_reason(tmp_path: 
                 await board.submit(event)
         with pytest.raises(UnknownEntity):
             await board.submit(ev.QueueLeaveAsked(call=call, queue="nowhere"))
+
+
+async def test_what_an_operator_names_must_be_known(tmp_path: Path) -> None:
+    """Pause reasons and statuses are those of the site; the error lists them."""
+    async with running(tmp_path) as run:
+        board = switchboard(run)
+        known = site(pause_reasons=("lunch", "training"), statuses={"coaching": ()})
+        run.dispatcher.post(ev.DirectoryChanged(directory=known))
+        await board.submit(ev.AgentLogin(agent="ann"))
+        for event, message in (
+            (ev.AgentPaused(agent="ann", reason="x"), "reason = 'x': expected one of lunch, train"),
+            (ev.AgentStatusChosen(agent="ann", status="x"), "'x': expected one of coaching"),
+        ):
+            with pytest.raises(ConfigError, match=message):
+                await board.submit(event)
+        for event in (
+            ev.AgentWrapUpAsked(agent="ann"),
+            ev.AgentWrapUpExtended(agent="ann", seconds=5),
+            ev.AgentStatusChosen(agent="bob", status="coaching"),
+        ):
+            with pytest.raises(Refused):
+                await board.submit(event)
+        with pytest.raises(UnknownEntity):
+            await board.submit(ev.CallPriorityAsked(call="c1", priority=1))
+        await board.submit(ev.AgentStatusChosen(agent="ann", status="coaching"))
+        [ann, *_] = run.dispatcher.switch.distributor.agents(0.0)
+        assert (ann.agent, ann.status, ann.pause_reason) == ("ann", "paused", "coaching")
 
 
 async def test_the_snapshot_shows_the_call_from_queue_to_talk(tmp_path: Path) -> None:

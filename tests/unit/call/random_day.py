@@ -63,6 +63,7 @@ def directory() -> Directory:
         "sales": Queue(id="sales", members=tuple(Member(agent=name) for name in names)),
     }
     return Directory(
+        statuses={"coaching": ()},
         phones={f"p{number}": Phone(id=f"p{number}") for number in range(AGENTS)},
         trunks={"trunk": Trunk(id="trunk", host="127.0.0.9", max_channels=25)},
         agents={name: Agent(id=name, phone=f"p{name[1:]}", reach=_reach(name)) for name in names},
@@ -224,6 +225,9 @@ class RandomDay:
                     ev.AgentLogout(agent=agent),
                     ev.AgentPaused(agent=agent, reason="tea"),
                     ev.AgentReady(agent=agent),
+                    ev.AgentStatusChosen(agent=agent, status="coaching"),
+                    ev.AgentWrapUpAsked(agent=agent),
+                    ev.AgentWrapUpExtended(agent=agent, seconds=5.0),
                 ]
             )
         )
@@ -270,6 +274,7 @@ class RandomDay:
                         ev.CallTransferAsked(call=call, target="queue:all"),
                         ev.CallTransferAsked(call=call, target="0555"),
                         ev.QueueLeaveAsked(call=call, queue="one"),
+                        ev.CallPriorityAsked(call=call, priority=self.dice.randrange(3)),
                         ev.RecordingPauseAsked(call=call),
                         ev.RecordingResumeAsked(call=call),
                     ]

@@ -10,6 +10,7 @@ from callcore.call import events as ev
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState
 from callcore.directory import Member, RecordFrom
+from callcore.directory_queue import WrapUp
 from callcore.types import HangupReason, LegFailure, Outcome
 
 from .desk import QUEUE, Desk, site
@@ -286,6 +287,39 @@ def test_a_caller_moved_during_the_announcement_releases_the_agent() -> None:
     desk.feed(ev.QueueLeaveAsked(call=call.id, queue="other"))
     assert desk.agent_state("ann") == "wrapping_up"
     assert call.queue == "other"
+
+
+def test_an_operator_moves_a_caller_up() -> None:
+    """A higher priority is taken first; the event list says that it changed."""
+    desk = Desk()
+    first, second = desk.arrive(), desk.arrive(channel="x2")
+    desk.feed(ev.CallPriorityAsked(call=second.id, priority=2))
+    assert [(e.event.name, e.event.details) for e in desk.now_out(act.WriteEvent)] == [
+        ("priority", {"queue": "sales", "priority": 2})
+    ]
+    desk.login("ann")
+    assert (first.state, second.state) == (CallState.QUEUED, CallState.RINGING)
+    desk.feed(ev.CallPriorityAsked(call="nobody", priority=9))
+
+
+def test_statuses_and_wrap_ups_of_agents_are_commanded() -> None:
+    """A status of the site; a wrap-up that was asked for, and one that lasts longer."""
+    queue = msgspec.structs.replace(QUEUE, wrap_up=WrapUp.OPTIONAL)
+    desk = Desk(site(queues={"sales": queue}, statuses={"coaching": ()}))
+    desk.login("ann", "bob")
+    desk.feed(ev.AgentStatusChosen(agent="bob", status="coaching"))
+    assert desk.agent_state("bob") == "paused"
+    desk.arrive()
+    dial = desk.only(act.Dial)
+    desk.answer(dial)
+    desk.feed(ev.AgentWrapUpAsked(agent="ann"))
+    desk.hang_up(dial.channel)
+    assert desk.agent_state("ann") == "wrapping_up"
+    desk.feed(ev.AgentWrapUpExtended(agent="ann", seconds=10))
+    desk.wait(14)
+    assert desk.agent_state("ann") == "wrapping_up"
+    desk.wait(1)
+    assert desk.agent_state("ann") == "idle"
 
 
 def test_a_call_above_the_trunk_s_limit_is_refused_and_written() -> None:

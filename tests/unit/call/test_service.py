@@ -6,9 +6,10 @@ import msgspec
 
 from callcore.call import actions as act
 from callcore.call import events as ev
+from callcore.directory import Agent
 from callcore.types import Outcome
 
-from .desk import Desk
+from .desk import Desk, site
 
 
 def type_login(desk: Desk, agent: str = "2", pin: str = "1234") -> None:
@@ -18,10 +19,6 @@ def type_login(desk: Desk, agent: str = "2", pin: str = "1234") -> None:
 
 
 def desk_with_numbers() -> Desk:
-    from callcore.directory import Agent
-
-    from .desk import site
-
     return Desk(site(agents={"2": Agent(id="2"), "ann": Agent(id="ann", phone="p1")}, queues={}))
 
 
@@ -81,8 +78,17 @@ def test_pause_and_ready_by_feature_code() -> None:
     desk.login("ann")
     desk.dial_from("p1", "*13")
     assert desk.agent_state("ann") == "paused"
+    assert desk.last(act.WriteAgentState).reason == "break"
     desk.dial_from("p1", "*14", channel="y2")
     assert desk.agent_state("ann") == "idle"
+
+
+def test_a_pause_by_feature_code_has_the_first_reason_of_the_site() -> None:
+    """Reports know no reason that the site does not."""
+    desk = Desk(site(pause_reasons=("lunch", "training")))
+    desk.login("ann")
+    desk.dial_from("p1", "*13")
+    assert desk.last(act.WriteAgentState).reason == "lunch"
 
 
 def test_a_nailed_up_agent_gets_calls_on_the_line_that_stays() -> None:
