@@ -81,7 +81,7 @@ _IDLE = State.IDLE
 _READY = Status.READY
 
 
-class Work(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Work(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One contact an agent holds, from its offer to the end of its wrap-up."""
 
     contact: ContactId
@@ -220,10 +220,12 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def deadline(self) -> float | None:
         """When something about the agent changes by itself."""
-        times = [work.deadline for work in self.works.values() if work.deadline is not None]
-        if self.resting_until is not None:
-            times.append(self.resting_until)
-        return min(times, default=None)
+        first = self.resting_until
+        for work in self.works.values():
+            deadline = work.deadline
+            if deadline is not None and (first is None or deadline < first):
+                first = deadline
+        return first
 
     def working(self, states: Iterable[State]) -> list[Work]:
         """The works in one of these states, oldest first."""

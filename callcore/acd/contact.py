@@ -23,7 +23,7 @@ class Stand(StrEnum):
     WANTED = "wanted"
 
 
-class Contact(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Contact(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One contact between entering a queue and its end there."""
 
     id: ContactId

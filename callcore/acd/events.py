@@ -37,7 +37,7 @@ class Direction(StrEnum):
     CALLBACK = "callback"
 
 
-class AcdEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+class AcdEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     """Base of what the distributor is told."""
 
 
@@ -224,7 +224,7 @@ AnyAcdEvent = (
 )
 
 
-class AcdAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
+class AcdAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True, gc=False):
     """Base of what the distributor decides."""
 
 

@@ -159,21 +159,20 @@ class Floor:
         if deadline != self.agent_timers.get(agent.id):
             self.agent_timers.set(agent.id, deadline)
 
-    def kinds_open(self, agent: LiveAgent) -> tuple[str, ...]:
+    def kinds_open(self, seat: Seat) -> tuple[str, ...]:
         """Kinds of contact the agent may be offered now."""
+        agent = seat.agent
         if not agent.ready:
             return ()
+        if not agent.works and agent.reachable and agent.offered_kinds is None:
+            return seat.kinds
         kinds = self.kinds
-        return tuple(
-            name
-            for name in agent.capacity
-            if name in kinds and agent.may_take(name, kinds[name], kinds)
-        )
+        return tuple(name for name in seat.kinds if agent.may_take(name, kinds[name], kinds))
 
     def list_idle(self, seat: Seat) -> None:
         """Stand in the idle order of every queue served whose kind the agent may be offered."""
         agent = seat.agent
-        seat.listed = listed = self.kinds_open(agent)
+        seat.listed = listed = self.kinds_open(seat)
         if listed:
             for queue, member in seat.places:
                 if queue.config.kind in listed:

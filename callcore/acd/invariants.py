@@ -7,6 +7,7 @@ that it shares no index with the code it checks.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from callcore.acd.agent import LiveAgent, State, Status, Work
 from callcore.acd.contact import Contact, Stand
@@ -142,6 +143,9 @@ def _indexes(floor: Floor) -> Iterator[str]:
         wanted = sorted(c.id for c in here if _wanted(queue, c) and c.stand is Stand.LINE)
         if lined != wanted:
             yield f"queue {name} has {lined} in line, wanted are {wanted}"
+        earliest = min((c.credited_since for c in here if c.id in lined), default=inf)
+        if queue.earliest != earliest:
+            yield f"queue {name} has {queue.earliest} as its earliest place, not {earliest}"
         idle = [entry[3] for entry in queue.idle.sorted()]
         kind = queue.config.kind
         free = [

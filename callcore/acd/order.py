@@ -15,16 +15,20 @@ from typing import Generic, TypeVar
 Entry = TypeVar("Entry", bound="tuple[int | float | str, ...]")
 
 _SLACK = 32
+#: So many entries are looked through faster than taken from the heap and put back.
+_FEW = 32
 
 
 class Order(Generic[Entry]):
     """Ids in an order that each one's entry decides."""
 
-    __slots__ = ("_heap", "_live")
+    __slots__ = ("_heap", "_live", "head")
 
     def __init__(self) -> None:
         self._heap: list[Entry] = []
         self._live: dict[object, Entry] = {}
+        #: The first entry, kept at hand: it is looked at much more often than it changes.
+        self.head: Entry | None = None
 
     def __len__(self) -> int:
         return len(self._live)
@@ -37,50 +41,73 @@ class Order(Generic[Entry]):
 
     def add(self, entry: Entry) -> None:
         """Put an id in its place; the place it had before, if any, is forgotten."""
-        self._live[entry[-1]] = entry
+        ident = entry[-1]
+        self._live[ident] = entry
         heappush(self._heap, entry)
+        head = self.head
+        if head is None or entry < head:
+            self.head = entry
+        elif head[-1] == ident:
+            self._find_head()
         if len(self._heap) > 2 * len(self._live) + _SLACK:
             self._compact()
 
     def discard(self, ident: str) -> None:
-        if self._live.pop(ident, None) is not None:
+        entry = self._live.pop(ident, None)
+        if entry is not None:
             if not self._live:
                 self._heap.clear()
-            elif len(self._heap) > 2 * len(self._live) + _SLACK:
+                self.head = None
+                return
+            if entry is self.head:
+                self._find_head()
+            if len(self._heap) > 2 * len(self._live) + _SLACK:
                 self._compact()
 
     def clear(self) -> None:
         self._heap.clear()
         self._live.clear()
+        self.head = None
 
-    def first(self) -> Entry | None:
+    def _find_head(self) -> None:
+        """Drop dead entries from the top until a live one shows."""
         heap, live = self._heap, self._live
         while heap:
             entry = heap[0]
             if live.get(entry[-1]) is entry:
-                return entry
+                self.head = entry
+                return
             heappop(heap)
-        return None
+        self.head = None
 
     def first_where(self, accepts: Callable[[Entry], bool]) -> Entry | None:
         """The first entry that is accepted; those passed over keep their places."""
+        found = self.head
+        if found is None or accepts(found):
+            return found
+        if len(self._live) <= _FEW:
+            return min(filter(accepts, self._live.values()), default=None)
+        heap, live = self._heap, self._live
         passed: list[Entry] = []
-        found = self.first()
-        while found is not None and not accepts(found):
-            passed.append(heappop(self._heap))
-            found = self.first()
+        found = None
+        while heap:
+            entry = heappop(heap)
+            if live.get(entry[-1]) is entry:
+                passed.append(entry)
+                if accepts(entry):
+                    found = entry
+                    break
         for entry in passed:
-            heappush(self._heap, entry)
+            heappush(heap, entry)
         return found
 
     def due(self, now: float) -> Iterator[Entry]:
         """Take out what is due, for orders whose entries begin with a time."""
-        entry = self.first()
-        while entry is not None and entry[0] <= now:  # type: ignore[operator]
+        while (entry := self.head) is not None and entry[0] <= now:  # type: ignore[operator]
             heappop(self._heap)
             del self._live[entry[-1]]
+            self._find_head()
             yield entry
-            entry = self.first()
 
     def sorted(self) -> list[Entry]:
         return sorted(self._live.values())

@@ -7,15 +7,17 @@ stored.
 
 from __future__ import annotations
 
+from math import inf
+
 from callcore.acd.agent import LiveAgent
 from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.order import Order
 from callcore.acd.rule import Traits
 from callcore.acd.skills import ANYBODY, Requirement, fits
 from callcore.acd.strategy import Strategy, strategy_named
-from callcore.acd.urgency import RULES
+from callcore.acd.urgency import RULES, fair_slope
 from callcore.directory import Member, Queue
-from callcore.directory_queue import VOICE, Kind
+from callcore.directory_queue import VOICE, Kind, Urgency
 from callcore.types import AgentId
 
 #: Penalty, load, rank by strategy, agent id.
@@ -28,7 +30,7 @@ _REMEMBERED = 1000
 class Seat:
     """The indexes around one agent: the queues served, and which requirements the agent meets."""
 
-    __slots__ = ("_fits", "agent", "listed", "places", "several", "traits", "wanted")
+    __slots__ = ("_fits", "agent", "kinds", "listed", "places", "several", "traits", "wanted")
 
     def __init__(self, agent: LiveAgent) -> None:
         self.agent = agent
@@ -42,6 +44,8 @@ class Seat:
     def relearn(self) -> None:
         """The agent's traits changed: forget what was worked out from the old ones."""
         agent = self.agent
+        #: What the agent takes when nothing stands against it.
+        self.kinds = tuple(name for name, capacity in agent.capacity.items() if capacity > 0)
         self.traits = Traits(agent.skills, agent.languages, agent.groups, agent.site)
         #: May hold more than one contact at once.
         self.several = sum(agent.capacity.values()) > 1
@@ -71,12 +75,17 @@ class LiveQueue:
         self.lines: dict[Requirement, Order[PlaceInLine]] = {}
         #: Contacts in the queue, those being offered included.
         self.size = 0
+        #: The earliest place in all lines; infinite: nobody is in line.
+        self.earliest = inf
         self.reconfigure(config, kinds)
 
     def reconfigure(self, config: Queue, kinds: dict[str, Kind]) -> None:
         self.config = config
         self.kind = kinds.get(config.kind, kinds[VOICE])
         self._urgency = RULES[config.urgency]
+        plain = config.urgency is Urgency.FAIR and not config.criteria
+        #: Where urgency is a straight line: how steep. Else it is worked out contact by contact.
+        self.slope: float | None = fair_slope(config) if plain else None
         self.strategy: Strategy = strategy_named(config.strategy)
         #: Why an idle agent is offered a contact of this queue.
         self.reasons: tuple[str, ...] = (
@@ -86,6 +95,8 @@ class LiveQueue:
         )
 
     def urgency_of(self, contact: Contact, now: float) -> float:
+        if self.slope is not None:
+            return self.slope * (now - contact.credited_since)
         return self._urgency(self.config, contact.priority, now - contact.since)
 
     def credited_since(self, contact: Contact) -> float:
@@ -101,6 +112,8 @@ class LiveQueue:
         if line is None:
             line = self.lines[contact.requirement] = Order()
         line.add(contact.place)
+        if contact.credited_since < self.earliest:
+            self.earliest = contact.credited_since
 
     def step_out(self, contact: Contact) -> None:
         """Take a contact out of its line (it is offered, or left)."""
@@ -109,6 +122,9 @@ class LiveQueue:
             line.discard(contact.id)
             if not line:
                 del self.lines[contact.requirement]
+            if contact.credited_since <= self.earliest:
+                heads = [each.head[0] for each in self.lines.values() if each.head is not None]
+                self.earliest = min(heads, default=inf)
 
     def is_open(self, contact: Contact) -> bool:
         """Wants (further) agents."""

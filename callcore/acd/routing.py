@@ -390,7 +390,7 @@ class Router:
         """A contact in its place takes the best idle agent, or all of them."""
         if contact.stand is Stand.WANTED:
             seat = self.floor.seats[contact.wanted]
-            if contact.kind in self.floor.kinds_open(seat.agent):
+            if contact.kind in self.floor.kinds_open(seat):
                 self.offer(contact, queue, seat, WANTED)
         elif queue.strategy.rings_all:
             for seat in list(all_idle(self.floor, queue, contact)):
@@ -437,7 +437,7 @@ class Router:
 
     def _turn(self, line: Order[PlaceInLine]) -> Turn | None:
         """When the head of a line has its turn."""
-        head = line.first()
+        head = line.head
         if head is None:
             return None
         contact = self.floor.contacts[head[2]]

@@ -7,7 +7,8 @@ compared and hashed, and an agent works out only once whether it is met.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+import msgspec
 
 from callcore.acd.rule import Traits, both, meets
 from callcore.directory import Queue
@@ -16,7 +17,7 @@ from callcore.directory import Queue
 Needs = tuple[tuple[str, int], ...]
 
 
-class Requirement(NamedTuple):
+class Requirement(msgspec.Struct, frozen=True, cache_hash=True, omit_defaults=True):
     """All that an agent must have to be offered a contact; the empty one is met by everybody."""
 
     needs: Needs = ()

@@ -25,7 +25,7 @@ class Timers:
             self._order.add((when, ident))
 
     def next(self) -> float | None:
-        first = self._order.first()
+        first = self._order.head
         return None if first is None else first[0]
 
     def due(self, now: float) -> Iterator[Due]:

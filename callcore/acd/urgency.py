@@ -67,9 +67,14 @@ class Order(Protocol):
     def service_level_seconds(self) -> float: ...
 
 
+def fair_slope(queue: Order) -> float:
+    """By how much the fair urgency grows in a second."""
+    return queue.weight / max(queue.service_level_seconds, SHORTEST_TARGET)
+
+
 def fair_urgency(queue: Order, priority: int, waited: float) -> float:
     """By wait in targets of the queue; the highest is taken first."""
-    return queue.weight * _targets_waited(queue, priority, waited)
+    return fair_slope(queue) * (waited + priority * queue.priority_seconds)
 
 
 def service_level_urgency(queue: Order, priority: int, waited: float) -> float:

@@ -26,7 +26,7 @@ def test_an_order_is_a_sorted_table(operations):
             order.discard(ident)
             table.pop(ident, None)
         elif operation == "first":
-            assert order.first() == min(table.values(), default=None)
+            assert order.head == min(table.values(), default=None)
         else:
             even = [entry for entry in table.values() if entry[0] % 2 == 0]
             assert order.first_where(lambda entry: entry[0] % 2 == 0) == min(even, default=None)
