@@ -17,8 +17,9 @@ from callcore.dispatch import Dispatcher
 from callcore.errors import ConfigError, Refused, UnknownEntity
 from callcore.monitor.live import live_snapshot
 from callcore.monitor.view import NodeView, Snapshot
+from callcore.monitor.why import AgentWhy, ContactWhy, agent_why, contact_why
 from callcore.store.intervals import Present
-from callcore.types import TrunkId
+from callcore.types import AgentId, CallId, TrunkId
 
 
 class LiveSwitchboard:
@@ -61,6 +62,15 @@ class LiveSwitchboard:
             self._dispatcher.clock(),
             self._trunk_states(),
         )
+
+    def why_contact(self, contact: CallId) -> ContactWhy | None:
+        switch = self._dispatcher.switch
+        agents = switch.state.directory.agents
+        return contact_why(switch.distributor, contact, agents, self._dispatcher.clock())
+
+    def why_agent(self, agent: AgentId) -> AgentWhy:
+        switch = self._dispatcher.switch
+        return agent_why(switch.distributor, agent, switch.state.directory.agents)
 
     def interval(self) -> Present:
         since, counts = self._dispatcher.switch.distributor.interval(self._dispatcher.clock())

@@ -16,7 +16,7 @@ from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.rule import Traits
 from callcore.acd.skills import lacking
 from callcore.directory_queue import VOICE
-from callcore.types import AgentId
+from callcore.types import AgentId, QueueId
 
 #: Code → what a person reads; `{}` takes the detail.
 TEXTS = {
@@ -98,6 +98,18 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
 
 
+class Prospect(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue an agent serves: the most urgent contact there, and what the rules say of both."""
+
+    queue: QueueId
+    #: Contacts in the queue, those being offered included.
+    waiting: int
+    #: Empty: none waits for a further agent.
+    contact: ContactId = ""
+    eligible: bool = False
+    reasons: tuple[Reason, ...] = ()
+
+
 def render(code: str, detail: str = "") -> str:
     return TEXTS.get(code, code).replace("{}", detail)
 
@@ -128,6 +140,30 @@ def why_agent(floor: Floor, agent_id: AgentId) -> tuple[Reason, ...]:
     if not reasons and not seat.places:
         reasons = (Reason("not_member"),)
     return reasons or (Reason("nothing_waits"),)
+
+
+def prospects(floor: Floor, agent_id: AgentId) -> tuple[Prospect, ...]:
+    """What an agent could be offered in each queue served, in order of the queues."""
+    seat = floor.seats.get(agent_id)
+    if seat is None:
+        return ()
+    return tuple(_prospect(floor, queue, seat) for queue, _ in seat.places)
+
+
+def _prospect(floor: Floor, queue: LiveQueue, seat: Seat) -> Prospect:
+    heads = [line.head for line in queue.lines.values() if line.head is not None]
+    name = queue.config.id
+    if not heads:
+        return Prospect(queue=name, waiting=queue.size)
+    contact = floor.contacts[min(heads)[-1]]
+    verdict = _verdict(floor, queue, contact, seat)
+    return Prospect(
+        queue=name,
+        waiting=queue.size,
+        contact=contact.id,
+        eligible=verdict.eligible,
+        reasons=verdict.reasons,
+    )
 
 
 def _verdict(floor: Floor, queue: LiveQueue, contact: Contact, seat: Seat) -> Verdict:

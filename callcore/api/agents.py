@@ -22,6 +22,7 @@ from callcore.directory import Agent
 from callcore.directory_file import hash_pin
 from callcore.errors import UnknownEntity
 from callcore.monitor.view import AgentView
+from callcore.monitor.why import AgentWhy
 from callcore.types import Reach
 
 # --- schemas -----------------------------------------------------------------------------------
@@ -89,6 +90,10 @@ async def show(call: Call) -> AgentView:
     raise UnknownEntity("agent", name[:80])
 
 
+async def why(call: Call) -> AgentWhy:
+    return call.context.switchboard.why_agent(call.path["id"])
+
+
 async def create(call: Call) -> Done:
     await add(call.context, await to_agent(call.body), call.body.queues)
     return Done()
@@ -154,6 +159,7 @@ ENDPOINTS = (
     Endpoint("GET", ALL, list_all, "All agents and their states", answer=AgentList),
     Endpoint("POST", ALL, create, "Add an agent", body=AgentInput, status=201),
     Endpoint("GET", ONE, show, "One agent", answer=AgentView),
+    Endpoint("GET", f"{ONE}/why", why, "Why an agent is offered nothing now", answer=AgentWhy),
     Endpoint("DELETE", ONE, delete, "Remove an agent added at run time"),
     Endpoint(
         "POST", f"{ONE}/login", log_in, "Log an agent in", body=LoginInput, body_optional=True

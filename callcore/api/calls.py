@@ -16,8 +16,9 @@ from callcore.call.events import (
     RecordingResumeAsked,
 )
 from callcore.call.record import CallEvent, CallRecord
-from callcore.errors import UnknownEntity
+from callcore.errors import BackendUnavailable, UnknownEntity
 from callcore.monitor.view import CallView
+from callcore.monitor.why import ContactWhy, offers_made
 
 # --- schemas -----------------------------------------------------------------------------------
 
@@ -83,6 +84,26 @@ async def show(call: Call) -> CallDetails:
     return CallDetails(record=ended[0], events=ended[1])
 
 
+async def why(call: Call) -> ContactWhy:
+    """The rules as they are now for a contact that waits; for others what the event list tells."""
+    board, archive, name = call.context.switchboard, call.context.archive, call.path["id"]
+    found = board.why_contact(name)
+    if found is None:
+        live = [row for row in board.snapshot().calls if row.id == name]
+        ended = None if live else await archive.call(name)
+        if ended is None and not live:
+            raise UnknownEntity("contact", name[:80])
+        events = ended[1] if ended is not None else await archive.events(name)
+        queue = ended[0].queue if ended is not None else live[0].queue
+        state = live[0].state if live else "ended"
+        return ContactWhy(contact=name, state=state, queue=queue, offers=offers_made(events))
+    try:
+        events = await archive.events(name)
+    except BackendUnavailable:
+        events = []  # why it waits can be told without the store
+    return msgspec.structs.replace(found, offers=offers_made(events))
+
+
 async def hang_up(call: Call) -> Done:
     await call.context.switchboard.submit(CallHangupAsked(call=call.path["id"]))
     return Done()
@@ -126,6 +147,9 @@ ENDPOINTS = (
         answer=CallHistory, query=Page,
     ),
     Endpoint("GET", ONE, show, "One call, live or ended", answer=CallDetails),
+    Endpoint(
+        "GET", f"{ONE}/why", why, "Why a contact waits, or why it got its agent", answer=ContactWhy
+    ),
     Endpoint("POST", f"{ONE}/hangup", hang_up, "End a call"),
     Endpoint("POST", f"{ONE}/transfer", transfer, "Transfer a call", body=TransferInput),
     Endpoint("POST", f"{ONE}/move", move, "Move a caller to another queue", body=MoveInput),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from callcore.acd.counts import Counts, QueueStats
+from callcore.acd.why import Reason
 from callcore.call.events import (
     AgentLogin,
     AgentLogout,
@@ -30,6 +31,7 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
+from callcore.monitor.why import AgentWhy, ContactWhy, view
 from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.rows import RecordingRow
 from callcore.types import AgentId, CallId, RecordingId
@@ -56,6 +58,8 @@ class MemorySwitch:
         self.why_not_ready = ""
         self.states: dict[AgentId, str] = {}
         self.calls: dict[CallId, CallView] = {}
+        #: Why contacts wait.
+        self.explanations: dict[CallId, ContactWhy] = {}
         #: What was submitted, in order.
         self.events: list[Event] = []
         self.present = Present(begin=900.0, counts=Counts())
@@ -83,6 +87,15 @@ class MemorySwitch:
     def changed(self) -> None:
         """Tell the listeners; for changes made to `calls` from outside."""
         self._version += 1
+
+    def why_contact(self, contact: CallId) -> ContactWhy | None:
+        return self.explanations.get(contact)
+
+    def why_agent(self, agent: AgentId) -> AgentWhy:
+        if agent not in self._settings.directory.agents:
+            raise UnknownEntity("agent", agent)
+        state = self.states.get(agent, "logged_out")
+        return AgentWhy(agent=agent, reasons=(view(Reason(state)),))
 
     def interval(self) -> Present:
         return self.present
@@ -134,6 +147,7 @@ class MemoryArchive:
         self._directory = directory
         self.records: list[CallRecord] = []
         self.rows: list[RecordingRow] = []
+        self.event_lists: dict[CallId, list[CallEvent]] = {}
         #: What was asked for last.
         self.wanted: Range | None = None
 
@@ -142,7 +156,11 @@ class MemoryArchive:
         return [r for r in newest if before is None or r.arrived_at < before][:limit]
 
     async def call(self, name: CallId) -> tuple[CallRecord, list[CallEvent]] | None:
-        return next(((r, []) for r in self.records if r.call == name), None)
+        found = next((r for r in self.records if r.call == name), None)
+        return None if found is None else (found, await self.events(name))
+
+    async def events(self, name: CallId) -> list[CallEvent]:
+        return self.event_lists.get(name, [])
 
     async def recordings(self, limit: int, before: float | None) -> list[RecordingRow]:
         newest = sorted(self.rows, key=lambda row: -row.started_at)

@@ -10,9 +10,10 @@ from callcore.call.events import Event
 from callcore.call.record import CallEvent, CallRecord
 from callcore.config import Settings
 from callcore.monitor.view import Snapshot
+from callcore.monitor.why import AgentWhy, ContactWhy
 from callcore.store.intervals import AgentSums, ContactSums, Present, Range
 from callcore.store.rows import RecordingRow
-from callcore.types import CallId, RecordingId
+from callcore.types import AgentId, CallId, RecordingId
 
 
 class Switchboard(Protocol):
@@ -20,6 +21,14 @@ class Switchboard(Protocol):
 
     def snapshot(self) -> Snapshot:
         """What there is now. Called at most ten times a second, and only while somebody looks."""
+        ...
+
+    def why_contact(self, contact: CallId) -> ContactWhy | None:
+        """Why a contact waits; None: it is in no queue."""
+        ...
+
+    def why_agent(self, agent: AgentId) -> AgentWhy:
+        """Why an agent is offered nothing now. Raises `UnknownEntity`."""
         ...
 
     def interval(self) -> Present:
@@ -66,6 +75,10 @@ class Archive(Protocol):
 
     async def call(self, name: CallId) -> tuple[CallRecord, list[CallEvent]] | None:
         """One ended call and the event list behind it."""
+        ...
+
+    async def events(self, name: CallId) -> list[CallEvent]:
+        """The event list of a call, of a live one up to now; empty: no such call."""
         ...
 
     async def recordings(self, limit: int, before: float | None) -> list[RecordingRow]:

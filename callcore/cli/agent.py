@@ -160,6 +160,19 @@ def ready(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG
 
 
 @app.command()
+def why(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """Why an agent is offered nothing now, in general and in each queue served."""
+    from callcore.cli import explaining
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).get("agents", agent, "why")
+    if as_json:
+        tell(answer, True, "")
+    else:
+        explaining.agent(answer)
+
+
+@app.command()
 def status(
     agent: str = AGENT,
     status: str = typer.Argument(help="One of [statuses]."),

@@ -16,7 +16,9 @@ from callcore.cli.common import FAILED, exit_code
 from callcore.errors import CallcoreError
 
 #: Files beside this one that are not commands.
-NOT_COMMANDS = frozenset({"main", "common", "client", "importing", "checks", "graph", "reading"})
+NOT_COMMANDS = frozenset(
+    {"main", "common", "client", "importing", "checks", "graph", "reading", "explaining"}
+)
 
 
 def build(wanted: str = "") -> typer.Typer:

@@ -83,6 +83,19 @@ def remove_member(
 
 
 @app.command()
+def why(contact: str = CONTACT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """What a contact waits for and what the rules say of each agent; or why it got its agent."""
+    from callcore.cli import explaining
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).get("calls", contact, "why")
+    if as_json:
+        tell(answer, True, "")
+    else:
+        explaining.contact(answer)
+
+
+@app.command()
 def priority(
     contact: str = CONTACT,
     priority: int = typer.Argument(min=-1000, max=1000, help="Higher is served first."),

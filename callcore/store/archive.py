@@ -34,13 +34,20 @@ class StoreArchive:
         return [as_struct(CallRecord, row) for row in await read(self._engine, query)]
 
     async def call(self, name: CallId) -> tuple[CallRecord, list[CallEvent]] | None:
-        calls, events = tables.calls, tables.call_events
+        calls = tables.calls
         found = await read(self._engine, select(calls).where(calls.c.call == name))
         if not found:
             return None
-        query = select(events).where(events.c.call == name).order_by(events.c.sequence)
-        lines = [as_struct(CallEvent, row) for row in await read(self._engine, query)]
-        return as_struct(CallRecord, found[0]), lines
+        return as_struct(CallRecord, found[0]), await self._events(name)
+
+    async def events(self, name: CallId) -> list[CallEvent]:
+        await self._store.flush(CATCH_UP_SECONDS)
+        return await self._events(name)
+
+    async def _events(self, name: CallId) -> list[CallEvent]:
+        table = tables.call_events
+        query = select(table).where(table.c.call == name).order_by(table.c.sequence)
+        return [as_struct(CallEvent, row) for row in await read(self._engine, query)]
 
     async def recordings(self, limit: int, before: float | None) -> list[RecordingRow]:
         table = tables.recordings

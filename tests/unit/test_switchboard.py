@@ -98,6 +98,30 @@ async def test_what_an_operator_names_must_be_known(tmp_path: Path) -> None:
         assert (ann.agent, ann.status, ann.pause_reason) == ("ann", "paused", "coaching")
 
 
+async def test_why_a_caller_waits_and_an_agent_gets_nothing(tmp_path: Path) -> None:
+    """What is waited for, the place, each member with all the rules, and who is unknown."""
+    async with running(tmp_path) as run:
+        board = switchboard(run)
+        arrive(run)
+        await run.until(lambda: run.dispatcher.switch.state.calls)
+        [call] = run.dispatcher.switch.state.calls
+        found = board.why_contact(call)
+        assert found is not None
+        assert found.waits_for is not None
+        assert (found.state, found.queue, found.position) == ("waiting", "sales", 1)
+        assert found.waits_for.text == "no member is logged in"
+        assert [(m.agent, m.eligible, m.reasons[0].text) for m in found.members] == [
+            ("ann", False, "is logged out"),
+            ("bob", False, "is logged out"),
+        ]
+        ann = board.why_agent("ann")
+        assert ann.reasons[0].code == "logged_out"
+        assert [(q.queue, q.contact) for q in ann.queues] == [("sales", call)]
+        assert board.why_contact("nobody") is None
+        with pytest.raises(UnknownEntity):
+            board.why_agent("zoe")
+
+
 async def test_the_snapshot_shows_the_call_from_queue_to_talk(tmp_path: Path) -> None:
     async with running(tmp_path) as run:
         board = await connected(run)

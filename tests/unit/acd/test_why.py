@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callcore.acd import events as ev
-from callcore.acd.why import TEXTS, render
+from callcore.acd.why import TEXTS, prospects, render
 from callcore.directory import Agent
 
 
@@ -95,6 +95,23 @@ def test_why_an_agent_gets_nothing(floor, make_queue):
     assert floor.distributor.why_agent("cyd")[0].code == "nothing_waits"
     assert floor.distributor.why_agent("zoe") == ()
     assert floor.distributor.why_contact("c1").waits_for.code == "unknown"
+
+
+def test_the_first_contact_of_each_queue_an_agent_serves(floor, make_queue):
+    """Waiting contacts that an agent may not take are named with the rules against it."""
+    floor.configure(
+        make_queue("q", ["ann"]), make_queue("r", ["ann"]), make_queue("s", ["ann"]), agents=["bob"]
+    )
+    floor.call("c1", "q", skills={"zh": 2})
+    floor.call("c2", "q")
+    floor.call("c3", "r")
+    first, second, third = prospects(floor.distributor.floor, "ann")
+    assert (first.queue, first.waiting, first.contact) == ("q", 2, "c1")
+    assert [str(reason) for reason in first.reasons] == ["is logged out", "lacks zh at level 2"]
+    assert (second.contact, second.eligible) == ("c3", False)
+    assert (third.waiting, third.contact, third.reasons) == (0, "", ())
+    assert prospects(floor.distributor.floor, "bob") == ()
+    assert prospects(floor.distributor.floor, "zoe") == ()
 
 
 def test_codes_of_offers_can_be_read(floor, make_queue):

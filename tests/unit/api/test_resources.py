@@ -4,9 +4,19 @@ import stat
 
 import pytest
 
+from callcore.acd.why import Reason
 from callcore.api.endpoint import MAX_BODY
-from callcore.call.events import AgentLogin, CallTransferAsked, RecordingPauseAsked
-from callcore.call.record import CallRecord
+from callcore.call.events import (
+    AgentLogin,
+    AgentStatusChosen,
+    AgentWrapUpAsked,
+    AgentWrapUpExtended,
+    CallPriorityAsked,
+    CallTransferAsked,
+    RecordingPauseAsked,
+)
+from callcore.call.record import CallEvent, CallRecord
+from callcore.monitor.why import ContactWhy, view
 from callcore.store.rows import RecordingRow
 from callcore.types import Outcome
 
@@ -62,6 +72,62 @@ async def test_calls_are_commanded(api, switch):
         CallTransferAsked(call="c1", target="queue:sales"),
     ]
     assert await api("POST", "/api/v1/calls/c1/hangup") == (404, {"error": "no call named 'c1'"})
+
+
+async def test_why_a_contact_waits_or_got_its_agent(api, switch, archive):
+    """The rules now while it waits; the offers of the event list afterwards; else 404."""
+    reasons = "idle_agent longest_idle"
+    offered = {"agent": "a1", "queue": "sales", "reasons": reasons}
+    archive.event_lists = {
+        name: [
+            CallEvent(call=name, sequence=1, at=5.0, name="offered", details=offered),
+            CallEvent(
+                call=name, sequence=2, at=6.0, name="agent_answered", details={"agent": "a1"}
+            ),
+        ]
+        for name in ("c2", "e1")
+    }
+    archive.records = [CallRecord(call="e1", queue="sales", outcome=Outcome.ANSWERED)]
+    switch.explanations["c1"] = ContactWhy(
+        contact="c1", state="waiting", waits_for=view(Reason("all_busy")), position=1
+    )
+    status, answer = await api("GET", "/api/v1/calls/c1/why")
+    assert (status, answer["position"]) == (200, 1)
+    assert answer["waits_for"]["text"] == "everybody who could take it is occupied"
+    for name, state in (("c2", "talking"), ("e1", "ended")):
+        _, answer = await api("GET", f"/api/v1/calls/{name}/why")
+        [offer] = answer["offers"]
+        assert (answer["state"], offer["agent"], offer["result"]) == (state, "a1", "answered")
+        assert offer["reasons"][1]["text"] == "has been idle longest of them"
+    assert await api("GET", "/api/v1/calls/none/why") == (
+        404, {"error": "no contact named 'none'"},
+    )  # fmt: skip
+
+
+async def test_why_an_agent_gets_nothing(api):
+    """One agent's reasons; an unknown one is 404."""
+    status, answer = await api("GET", "/api/v1/agents/a1/why")
+    assert (status, answer["reasons"][0]["text"]) == (200, "is logged out")
+    assert (await api("GET", "/api/v1/agents/none/why"))[0] == 404
+
+
+async def test_supervisors_command_priority_status_and_wrap_up(api, switch):
+    """Each becomes its event; what does not fit the schema changes nothing."""
+    await api("POST", "/api/v1/agents/a1/login")
+    assert (await api("POST", "/api/v1/calls/c1/priority", {"priority": 3}))[0] == 200
+    assert (await api("POST", "/api/v1/agents/a1/status", {"status": "coaching"}))[0] == 200
+    assert (await api("POST", "/api/v1/agents/a1/wrap-up"))[0] == 200
+    assert (await api("POST", "/api/v1/agents/a1/wrap-up", {"extend_seconds": 30}))[0] == 200
+    assert switch.events[1:] == [
+        CallPriorityAsked(call="c1", priority=3),
+        AgentStatusChosen(agent="a1", status="coaching"),
+        AgentWrapUpAsked(agent="a1"),
+        AgentWrapUpExtended(agent="a1", seconds=30.0),
+    ]
+    assert (await api("POST", "/api/v1/calls/none/priority", {"priority": 3}))[0] == 404
+    assert (await api("POST", "/api/v1/calls/c1/priority", {"priority": "x"}))[0] == 400
+    assert (await api("POST", "/api/v1/agents/a1/wrap-up", {"extend_seconds": -1}))[0] == 400
+    assert (await api("POST", "/api/v1/agents/a2/status", {"status": "coaching"}))[0] == 409
 
 
 async def test_an_ended_call_comes_from_the_archive(api, archive):

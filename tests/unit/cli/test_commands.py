@@ -9,12 +9,14 @@ import sys
 
 import pytest
 
+from callcore.acd.why import Reason
 from callcore.api.memory import MemoryArchive, MemorySwitch
 from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
 from callcore.cli import call
 from callcore.cli.main import main
 from callcore.monitor.view import CallView
+from callcore.monitor.why import ContactWhy, MemberWhy, view
 from callcore.store.rows import RecordingRow
 
 TOML = """\
@@ -159,6 +161,40 @@ async def test_calls_queues_recordings(switch, tmp_path):
     assert (await arun("recording", "get", "r1", "-o", str(target), "--json")).json["bytes"] == 4
     assert target.read_bytes() == b"fLaC"
     assert (await arun("recording", "get", "r9")).err == "callcore: no recording named 'r9'\n"
+
+
+async def test_why_in_sentences(switch):
+    """A table of members with the rules as sentences; one line where nobody has the id."""
+    switch.explanations["c1"] = ContactWhy(
+        contact="c1", state="waiting", queue="sales", waits_for=view(Reason("all_busy")),
+        urgency=1.5, position=2, waited=75.0,
+        members=(MemberWhy(agent="a1", name="Anna", reasons=(view(Reason("paused", "lunch")),)),),
+    )  # fmt: skip
+    text = (await arun("queue", "why", "c1")).out
+    assert text.startswith("Contact c1 waits in sales: everybody who could take it is occupied\n")
+    assert "position 2, waited 1:15, estimated wait unknown, priority 0, urgency 1.50" in text
+    assert "is paused: lunch" in text
+    assert (await arun("queue", "why", "c1", "--json")).json["members"][0]["agent"] == "a1"
+    assert "Agent a1: is logged out" in (await arun("agent", "why", "a1")).out
+    for command, kind in (("queue", "contact"), ("agent", "agent")):
+        result = await arun(command, "why", "none")
+        assert (result.code, result.err) == (1, f"callcore: no {kind} named 'none'\n")
+
+
+async def test_supervisors_command_callers_and_agents(switch):
+    """Priority, another queue, a status of the site, a longer wrap-up."""
+    await arun("agent", "login", "a1")
+    assert (await arun("queue", "priority", "c1", "3")).out == "call c1: has priority 3\n"
+    assert (await arun("queue", "move", "c1", "sales")).code == 0
+    assert (await arun("agent", "status", "a1", "coaching")).out == "agent a1: coaching\n"
+    assert (await arun("agent", "wrap-up", "a1", "--extend", "30")).code == 0
+    assert (await arun("agent", "wrap-up", "a1", "--ask", "--json")).json == {"ok": True}
+    assert (await arun("agent", "wrap-up", "a1")).code == 2
+    assert (await arun("queue", "priority", "none", "3")).code == 1
+    assert [type(e).__name__ for e in switch.events[1:]] == [
+        "CallPriorityAsked", "QueueLeaveAsked", "AgentStatusChosen", "AgentWrapUpExtended",
+        "AgentWrapUpAsked",
+    ]  # fmt: skip
 
 
 async def test_what_is_added_is_in_force_at_once(switch):
