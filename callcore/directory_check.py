@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from callcore.directory import CODECS, Directory, Outbound, Route
+from callcore.directory import CODECS, Directory, Outbound, Queue, Route
 from callcore.directory_faults import PLAIN_TEXT, Places, check_text, fault, known
 from callcore.directory_queue_check import check_queues
 from callcore.ivr.routes import InvalidPattern, compile_pattern
@@ -125,3 +125,12 @@ def check_trees(directory: Directory, trees: Collection[str], places: Places) ->
         if queue.overflow:
             tree = queue.overflow.partition("/")[0]
             known(tree, trees, "tree", f"queues.{queue.id}", "overflow", places)
+        for target in trees_of_rules(queue):
+            tree = target.partition("/")[0]
+            known(tree, trees, "tree", f"queues.{queue.id}", "overflow_rules", places)
+
+
+def trees_of_rules(queue: Queue) -> list[str]:
+    """``tree`` or ``tree/node`` of the overflow rules that lead into a tree."""
+    kinds = (rule.to.partition(":") for rule in queue.overflow_rules)
+    return [target for kind, _, target in kinds if kind == "tree"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from callcore.config import Settings
+from callcore.directory_check import trees_of_rules
 from callcore.errors import ConfigError
 from callcore.ivr.checks import Known
 from callcore.ivr.loader import Checked, check_trees, load_prompts
@@ -43,6 +44,8 @@ def check_site(settings: Settings) -> Checked:
     directory = settings.directory
     entered = [route.tree for route in directory.routes if route.tree]
     entered += [queue.overflow for queue in directory.queues.values() if queue.overflow]
+    for queue in directory.queues.values():
+        entered += trees_of_rules(queue)
     known = Known(
         queues=tuple(directory.queues),
         agents=tuple(directory.agents),
@@ -63,6 +66,20 @@ def load_site(settings: Settings) -> dict[TreeId, Tree]:
     for warning in checked.warnings:
         log.warning("tree_warning", at=str(warning))
     return checked.trees
+
+
+def check_change(settings: Settings, directory: Directory, places: Places) -> None:
+    """Refuse a directory that is wrong in itself, or that the trees do not fit any more."""
+    check_directory(directory, places)
+    changed = msgspec.structs.replace(settings, directory=directory, places=places)
+    checked = check_site(changed)
+    if not checked.errors:
+        check_trees_of_directory(directory, checked.trees, places)
+        return
+    before = {str(error) for error in check_site(settings).errors}
+    new = [error for error in checked.errors if str(error) not in before]
+    if new:
+        raise new[0]
 
 
 def fixed_texts(trees: Mapping[TreeId, Tree], settings: Settings) -> list[str]:

@@ -38,6 +38,7 @@ from callcore.acd.views import (
     QueueView,
     WaitingView,
     agent_views,
+    position_of,
     queue_views,
     waiting_views,
 )
@@ -130,6 +131,11 @@ class Distributor:
     def waiting(self, now: float, queue: QueueId | None = None) -> list[WaitingView]:
         """Contacts of one queue, or of all, in order of service."""
         return waiting_views(self.floor, max(now, self.now), queue)
+
+    def position(self, contact: ev.ContactId) -> int | None:
+        """What a waiting customer is told of the place in line (1 is next); None: not waiting."""
+        found = self.floor.contacts.get(contact)
+        return None if found is None else position_of(self.floor, found)
 
     def interval(self, now: float) -> tuple[float, Counts]:
         """When the present interval began, and what was counted in it so far."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from callcore.acd.agent import LiveAgent, State, Status
-from callcore.acd.contact import Contact
+from callcore.acd.contact import Contact, Stand
 from callcore.acd.counts import QueueStats, ServiceLevel
 from callcore.acd.events import ContactId
 from callcore.acd.floor import Floor
@@ -109,6 +109,20 @@ def waiting_views(floor: Floor, now: float, queue: QueueId | None = None) -> lis
         for line in lines.values()
         for position, contact in enumerate(sorted(line, key=lambda each: each.place), start=1)
     ]
+
+
+def position_of(floor: Floor, contact: Contact) -> int:
+    """Where a contact is as its customer would be told: 1 is next.
+
+    Those who are offered, or wait for an agent they want, are ahead, whatever their place.
+    """
+    if contact.offers:
+        return 1
+    queue = floor.queues[contact.queue]
+    in_line = sum(len(line) for line in queue.lines.values())
+    apart = queue.size - in_line - (contact.stand is Stand.WANTED)
+    before = (place < contact.place for line in queue.lines.values() for place in line.sorted())
+    return 1 + apart + sum(before)
 
 
 def _waiting_view(contact: Contact, position: int, now: float) -> WaitingView:

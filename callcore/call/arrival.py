@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcore.call import queueing, service, transfer, tree_walk
+from callcore.call import announcements, queueing, service, transfer, tree_walk
 from callcore.call.actions import Hangup, StartRinging
 from callcore.call.context import Context
 from callcore.call.ending import end_call
@@ -112,6 +112,6 @@ def _came_back(cx: Context, event: CallArrived) -> None:
     call.answered = call.answered or event.answered
     if call.queued_since is not None:
         call.music = False
-        cx.queue_music_on(call)
+        announcements.wait_on(cx, call)
     elif call.run is not None:
         tree_walk.restart_node(cx, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcore.call import queueing, service, talking, transfer, tree_walk
+from callcore.call import announcements, queueing, service, talking, transfer, tree_walk
 from callcore.call.actions import Hangup, StopRecording
 from callcore.call.context import Context
 from callcore.call.ending import end_call, forget_when_done, write_record
@@ -112,6 +112,8 @@ def playback_ended(cx: Context, channel: ChannelId, playback: PlaybackId, *, ok:
             leg = call.leg(channel)
             if leg is not None and leg.state is LegState.ANNOUNCING:
                 queueing.connect_agent(cx, call, leg)
+        case PlayFor.QUEUE_ANNOUNCEMENT:
+            announcements.wait_on(cx, call)
         case PlayFor.FAREWELL:
             end_call(cx, call, hung_up_by="callcore")
         case PlayFor.SERVICE:

@@ -68,6 +68,8 @@ class PlayFor(StrEnum):
     """Why something is being played; decides what happens when it ends."""
 
     IVR = "ivr"
+    #: Position and estimated wait, told to a waiting caller; the music goes on after it.
+    QUEUE_ANNOUNCEMENT = "queue_announcement"
     AGENT_ANNOUNCEMENT = "agent_announcement"
     SERVICE = "service"
     #: Hang up after it.
@@ -97,6 +99,24 @@ class Direct(msgspec.Struct, kw_only=True):
     deadline: float
     target: str
     agent: AgentId = ""
+    #: Why a queue gave the caller up who is sent here; empty: no queue did.
+    overflow: str = ""
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a caller in a queue asks of the agent, and is worth (see `acd.events.ContactQueued`)."""
+
+    skills: dict[str, int] = {}
+    rule: str = ""
+    language: str = ""
+    wanted: AgentId = ""
+    #: None: as long as the queue has it.
+    wanted_seconds: float | None = None
+    value: float = 0.0
+    site: str = ""
+
+
+ANYBODY = Needs()
 
 
 class Asked(StrEnum):
@@ -166,8 +186,10 @@ class Call(msgspec.Struct, kw_only=True):
     #: The queue it waits in now, or waited in last.
     queue: QueueId = ""
     priority: int = 0
-    skills: dict[str, int] = {}
+    needs: Needs = ANYBODY
     queued_since: float | None = None
+    #: When the waiting caller is told position and wait next; None: not at all, or just now.
+    announce_at: float | None = None
     #: The agent at work on it now (in acd terms: holds the contact).
     agent: AgentId = ""
     first_agent: AgentId = ""
@@ -234,3 +256,5 @@ class SwitchState(msgspec.Struct, kw_only=True):
     busy_phones: dict[PhoneId, bool] = {}
     #: Nodes whose link is down, since when.
     down: dict[str, float] = {}
+    #: Who spoke last with a caller's number; the one who spoke longest ago comes first.
+    last_agents: dict[str, AgentId] = {}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+import msgspec
+
 from callcore.acd.events import (
     ContactLeft,
     ContactQueued,
@@ -18,14 +20,16 @@ from callcore.acd.events import (
     Withdraw,
     WithdrawReason,
 )
-from callcore.call import talking, tree_walk
+from callcore.call import announcements, talking, transfer, tree_walk
 from callcore.call.actions import Dial
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
-from callcore.call.model import Call, Leg, LegState, PlayFor, Role
+from callcore.call.last_agent import last_agent
+from callcore.call.model import ANYBODY, Call, Leg, LegState, Needs, PlayFor, Role
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.directory import RecordFrom
+from callcore.ivr.tree import VOICEMAIL
 from callcore.types import HangupReason, LegFailure, QueueId, Reach
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,12})*")
@@ -46,18 +50,25 @@ def enter_queue(
     queue: QueueId,
     *,
     priority: int = 0,
-    skills: dict[str, int] | None = None,
+    needs: Needs = ANYBODY,
     since: float | None = None,
     transferred: bool = False,
 ) -> None:
     """Put the caller into a queue; `since` keeps a place earned earlier, `transferred`: an agent
-    or an operator sent the caller here."""
+    or an operator sent the caller here.
+
+    Who spoke with this caller last is wanted in the first queue of a call only: a caller who comes
+    to a second one has waited for that agent already, or has just spoken to one.
+    """
     leave_queue(cx, call)
+    wanted = needs.wanted
+    if not wanted and call.queued_at is None:
+        wanted = last_agent(cx.state, call.caller_number)
     cx.move(call, Move.ENTER_QUEUE)
     cx.answer(call)
     call.queue = queue
     call.priority = priority
-    call.skills = skills or {}
+    call.needs = needs
     call.queued_since = cx.now if since is None else since
     call.queued_at = call.queued_at or cx.now
     cx.begin(call, SegmentKind.QUEUE, queue=queue)
@@ -76,16 +87,28 @@ def enter_queue(
         if settings.record is RecordFrom.ANSWERED:
             talking.start_recording(cx, call)
         cx.music_on(call, settings.music)
+    announcements.begin(cx, call)
     cx.tell(
         ContactQueued(
             contact=call.id,
             queue=queue,
             since=call.queued_since,
             priority=priority,
-            skills=call.skills,
+            skills=needs.skills,
+            rule=needs.rule,
+            language=needs.language,
             transferred=transferred,
+            wanted=wanted,
+            wanted_seconds=needs.wanted_seconds,
+            value=needs.value,
+            site=needs.site,
         )
     )
+
+
+def anyone(needs: Needs) -> Needs:
+    """The same, but for no agent in particular any more."""
+    return msgspec.structs.replace(needs, wanted="", wanted_seconds=None)
 
 
 def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
@@ -93,6 +116,7 @@ def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
     if call.queued_since is None:
         return
     call.queued_since = None
+    announcements.stop(cx, call)
     cx.close(call, SegmentKind.QUEUE, result)
     cx.note(call, "left_queue", queue=call.queue, reason=result)
     for leg in offered_legs(call):
@@ -176,6 +200,7 @@ def _offer_on_line(cx: Context, call: Call, decision: Offer) -> None:
 def accept(cx: Context, call: Call, leg: Leg) -> None:
     """An offered agent answered: theirs is the call; the bridge follows the announcement."""
     call.agent = leg.agent
+    announcements.stop(cx, call)
     cx.close(call, SegmentKind.OFFER, "answered", leg.agent)
     cx.note(call, "agent_answered", agent=leg.agent, channel=leg.channel)
     cx.tell(OfferAnswered(contact=call.id, agent=leg.agent))
@@ -183,6 +208,7 @@ def accept(cx: Context, call: Call, leg: Leg) -> None:
     if leg.line_call:
         media = ("beep", *media)
     if media:
+        cx.queue_music_on(call)  # the caller's announcement was cut
         leg.state = LegState.ANNOUNCING
         cx.play(call, leg.channel, PlayFor.AGENT_ANNOUNCEMENT, media)
     else:
@@ -230,6 +256,7 @@ def withdraw(cx: Context, decision: Withdraw) -> None:
         if leg.agent == decision.agent:
             if leg.state is LegState.ANNOUNCING:
                 _answered_too_late(call, leg, decision.reason.value)
+                announcements.wait_on(cx, call)
             _stop_offer(cx, call, leg, reason, decision.reason.value)
     _nobody_rings(cx, call)
 
@@ -244,15 +271,36 @@ def _answered_too_late(call: Call, leg: Leg, result: str) -> None:
 
 
 def overflow(cx: Context, decision: Overflow) -> None:
-    """The queue gave up: the tree's overflow node, the queue's own, or a polite end."""
+    """The queue gave up: carry out where its rule leads, else go on as without a rule.
+
+    The queue's rule for this cause (`decision.to`) wins over the overflow node of the tree that
+    sent the caller: whoever runs the queue knows best where its callers are helped. For causes
+    without a rule the node written for this caller comes first, then the queue's own `overflow`,
+    then a polite end; so it goes as well when nobody answers the number a rule names.
+    """
     call = cx.state.calls.get(decision.contact)
     if call is None or not call.live:
         return
-    call.queued_since = None
-    cx.close(call, SegmentKind.QUEUE, decision.reason.value)
-    cx.note(call, "overflowed", queue=decision.queue, reason=decision.reason.value)
+    reason = decision.reason.value
+    since, call.queued_since = call.queued_since, None
+    announcements.stop(cx, call)
+    cx.close(call, SegmentKind.QUEUE, reason)
+    cx.note(call, "overflowed", queue=decision.queue, reason=reason, to=decision.to)
     cx.music_off(call)
-    tree_walk.resume_after_queue(cx, call, decision.reason.value)
+    kind, _, name = decision.to.partition(":")
+    match kind:
+        case "queue":
+            needs = anyone(call.needs)
+            enter_queue(cx, call, name, priority=call.priority, needs=needs, since=since)
+        case "number":
+            transfer.dial_for_caller(cx, call, decision.to, overflow=reason)
+        case "tree":
+            tree_walk.resume_after_queue(cx, call, reason, to=name)
+        case "voicemail":
+            mailbox = VOICEMAIL + decision.queue
+            tree_walk.resume_after_queue(cx, call, reason, to=mailbox)
+        case _:
+            tree_walk.resume_after_queue(cx, call, reason)
 
 
 # --- what the phones answered --------------------------------------------------------------------
@@ -276,7 +324,8 @@ def _lost_before_bridge(cx: Context, call: Call, leg: Leg) -> None:
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, "agent_gone")
     # The caller first: the agent who becomes free would take the next one in line.
-    enter_queue(cx, call, call.queue, priority=call.priority, skills=call.skills, since=since)
+    needs = anyone(call.needs)
+    enter_queue(cx, call, call.queue, priority=call.priority, needs=needs, since=since)
     release_agent(cx, call, leg)
     cx.drop_leg(call, leg.channel)
 

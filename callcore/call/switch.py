@@ -19,6 +19,7 @@ from callcore.acd.distributor import Distributor
 from callcore.acd.floor import DistributorState
 from callcore.acd.stats import INTERVAL_SECONDS, interval_begin
 from callcore.call import (
+    announcements,
     arrival,
     ending,
     events,
@@ -225,7 +226,7 @@ def _deadline(call: Call) -> float | None:
         return call.direct.deadline
     if call.run is not None and call.state is CallState.IVR:
         return call.run.deadline
-    return None
+    return call.announce_at if call.queued_since is not None else None
 
 
 def _call_timer(cx: Context, call: Call) -> None:
@@ -235,6 +236,8 @@ def _call_timer(cx: Context, call: Call) -> None:
         service.timer(cx, call)
     elif call.direct is not None:
         transfer.ring_timeout(cx, call)
+    elif call.queued_since is not None:
+        announcements.timer(cx, call)
     else:
         tree_walk.timer(cx, call)
 

@@ -13,6 +13,7 @@ from callcore.call.actions import (
 )
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
+from callcore.call.last_agent import remember
 from callcore.call.model import Call, Leg, LegState, Role
 from callcore.call.record import SegmentKind
 from callcore.call.state import Move
@@ -43,6 +44,8 @@ def connect(cx: Context, call: Call, leg: Leg) -> None:
     cx.note(call, "connected", agent=leg.agent, target=leg.target)
     if leg.role is Role.AGENT:
         _record_if_wanted(cx, call)
+        if call.direction == "inbound":
+            remember(cx.state, call.caller_number, leg.agent)
 
 
 def _record_if_wanted(cx: Context, call: Call) -> None:

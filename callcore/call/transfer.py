@@ -28,20 +28,26 @@ LEAVING_SECONDS = 2.0
 
 
 def dial_for_caller(
-    cx: Context, call: Call, dialled: str, ring_seconds: float | None = None
+    cx: Context,
+    call: Call,
+    dialled: str,
+    ring_seconds: float | None = None,
+    *,
+    overflow: str = "",
 ) -> None:
     """Ring a number, phone or agent outside the queues; the caller hears music meanwhile.
 
-    `ring_seconds` None: as long as the site lets a transfer ring.
+    `ring_seconds` None: as long as the site lets a transfer ring. `overflow`: why a queue gave the
+    caller up; if nobody answers, the caller goes on as if the queue had no rule.
     """
     target = resolve(cx.state.directory, dialled)
     if target is None or target.kind in (TargetKind.FEATURE, TargetKind.QUEUE, TargetKind.TREE):
-        _go_to(cx, call, target, dialled)
+        _go_to(cx, call, target, dialled, overflow)
         return
     way = _way_to(cx, target)
     if isinstance(way, LegFailure):
         cx.note(call, "dial_failed", target=dialled, result=way.value)
-        _direct_failed(cx, call, way)
+        _direct_failed(cx, call, way, overflow)
         return
     endpoint, agent = way
     leg = Leg(
@@ -59,7 +65,11 @@ def dial_for_caller(
     if ring_seconds is None:
         ring_seconds = cx.state.directory.transfers.ring_seconds
     call.direct = Direct(
-        channel=leg.channel, deadline=cx.now + ring_seconds, target=dialled, agent=agent
+        channel=leg.channel,
+        deadline=cx.now + ring_seconds,
+        target=dialled,
+        agent=agent,
+        overflow=overflow,
     )
     if agent:
         cx.check_phone(agent)
@@ -76,11 +86,13 @@ def dial_for_caller(
     )
 
 
-def _go_to(cx: Context, call: Call, target: Target | None, dialled: str) -> None:
+def _go_to(
+    cx: Context, call: Call, target: Target | None, dialled: str, overflow: str = ""
+) -> None:
     """Targets that need no dialling."""
     if target is None or target.kind is TargetKind.FEATURE:
         cx.note(call, "dial_failed", target=dialled, result="no_such_number")
-        _direct_failed(cx, call, LegFailure.FAILED)
+        _direct_failed(cx, call, LegFailure.FAILED, overflow)
     elif target.kind is TargetKind.QUEUE:
         sent = call.transfers > 0
         queueing.enter_queue(cx, call, target.id, priority=call.priority, transferred=sent)
@@ -179,11 +191,12 @@ def direct_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> Non
         cx.check_phone(leg.agent)
     if leg.state is not LegState.ENDING:
         cx.drop_leg(call, leg.channel)
+    overflow = call.direct.overflow if call.direct is not None else ""
     call.direct = None
-    _direct_failed(cx, call, failure)
+    _direct_failed(cx, call, failure, overflow)
 
 
-def _direct_failed(cx: Context, call: Call, failure: LegFailure) -> None:
+def _direct_failed(cx: Context, call: Call, failure: LegFailure, overflow: str = "") -> None:
     moved = call.transfer
     call.transfer = None
     if moved is not None:
@@ -196,6 +209,8 @@ def _direct_failed(cx: Context, call: Call, failure: LegFailure) -> None:
             outcome=Outcome.UNANSWERED,
             reason=talking.REFUSAL[failure],
         )
+    elif overflow:
+        tree_walk.resume_after_queue(cx, call, overflow)
     else:
         tree_walk.resume_after_transfer(cx, call, failure.value)
 
@@ -369,7 +384,14 @@ def recall(cx: Context, call: Call, leg: Leg) -> None:
 def _recall(cx: Context, call: Call) -> None:
     """A caller whose transfer failed, and whose agent is gone, is served before the others."""
     if call.queue:
-        queueing.enter_queue(cx, call, call.queue, priority=call.priority + 1, since=call.queued_at)
+        queueing.enter_queue(
+            cx,
+            call,
+            call.queue,
+            priority=call.priority + 1,
+            needs=queueing.anyone(call.needs),
+            since=call.queued_at,
+        )
     else:
         tree_walk.resume_after_transfer(cx, call, "transfer_failed")
 

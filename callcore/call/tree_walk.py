@@ -6,7 +6,7 @@ from callcore.call import queueing, transfer
 from callcore.call.actions import LookUp, RecordVoicemail
 from callcore.call.context import Context
 from callcore.call.ending import end_call
-from callcore.call.model import Call, PlayFor
+from callcore.call.model import Call, Needs, PlayFor
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.ivr import runner
@@ -90,9 +90,9 @@ def _apply_one(cx: Context, call: Call, action: AnyIvrAction) -> None:
             )
         case TakeMessage():
             _take_message(cx, call, action)
-        case EnterQueue(queue=queue, priority=priority, skills=skills):
+        case EnterQueue(queue=queue, priority=priority):
             leave_tree(cx, call, "queued")
-            queueing.enter_queue(cx, call, queue, priority=priority, skills=skills)
+            queueing.enter_queue(cx, call, queue, priority=priority, needs=_needs(action))
         case TransferTo(target=target, ring_seconds=seconds):
             leave_tree(cx, call, "transfer")
             transfer.dial_for_caller(cx, call, target, seconds)
@@ -101,6 +101,18 @@ def _apply_one(cx: Context, call: Call, action: AnyIvrAction) -> None:
             end_call(cx, call, hung_up_by="callcore", reason=HangupReason(reason))
         case Note(text=text):
             cx.note(call, "ivr_note", text=text)
+
+
+def _needs(action: EnterQueue) -> Needs:
+    return Needs(
+        skills=action.skills,
+        rule=action.rule,
+        language=action.language,
+        wanted=action.agent,
+        wanted_seconds=action.agent_seconds if action.agent else None,
+        value=action.value,
+        site=action.site,
+    )
 
 
 def masked_key(cx: Context, call: Call, key: str) -> str:
@@ -176,16 +188,18 @@ def timer(cx: Context, call: Call) -> None:
         apply(cx, call, runner.timer(call.run, cx.state.trees, cx.now))
 
 
-def resume_after_queue(cx: Context, call: Call, reason: str) -> None:
-    """The queue gave up: the running tree's overflow node, else the queue's own, else goodbye."""
+def resume_after_queue(cx: Context, call: Call, reason: str, to: str = "") -> None:
+    """The queue gave up: `to` (``tree`` or ``tree/node``), else the running tree's overflow node,
+    else the queue's own, else goodbye."""
     queue = cx.state.directory.queues.get(call.queue)
     own = queue.overflow if queue is not None else ""
     if call.run is not None and call.run.wait is Wait.QUEUE:
         _enter(cx, call)
         trees = cx.state.trees
-        apply(cx, call, runner.overflowed(call.run, trees, reason, cx.now, fallback=own))
-    elif own:
-        enter_tree(cx, call, own)
+        apply(cx, call, runner.overflowed(call.run, trees, reason, cx.now, to=to, fallback=own))
+    elif to or own:
+        call.variables = {**call.variables, "overflow_reason": reason}
+        enter_tree(cx, call, to or own)
     else:
         say_goodbye(cx, call, "not-available")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from callcore.types import QueueId
+from callcore.types import AgentId, QueueId
 
 
 class IvrAction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=True):
@@ -59,6 +59,16 @@ class EnterQueue(IvrAction, frozen=True, kw_only=True):
     queue: QueueId
     priority: int = 0
     skills: dict[str, int] = {}
+    #: A boolean rule about the agent (see `acd/rule.py`).
+    rule: str = ""
+    #: What the caller speaks.
+    language: str = ""
+    #: The agent the caller wants, and for how long before anyone else.
+    agent: AgentId = ""
+    agent_seconds: float = 0.0
+    #: What the caller is worth, from 0 to 1, and the site they belong to.
+    value: float = 0.0
+    site: str = ""
 
 
 class TransferTo(IvrAction, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from callcore.acd.rule import can_be_met
+from callcore.errors import InvalidRule
 from callcore.ivr.routes import InvalidPattern, compile_pattern
 
 KEYS = "0123456789*#ABCD"
@@ -42,6 +44,11 @@ class Kind(Enum):
     SPOKEN = auto()
     QUERY = auto()
     PATTERN = auto()
+    #: Rule about agents (see `acd/rule.py`).
+    RULE = auto()
+    #: An agent, or a number from 0 to 1; written out or a ``{variable}``.
+    WANTED_AGENT = auto()
+    VALUE = auto()
     KEYS = auto()
     KEY = auto()
     LANGUAGE = auto()
@@ -94,6 +101,35 @@ def _regex(text: str) -> str:
     return ""
 
 
+def _rule(text: str) -> str:
+    try:
+        possible = not text or can_be_met(text)
+    except InvalidRule as exc:
+        return f"a rule about agents ({exc})"
+    return "" if possible else "a rule that some agent could meet"
+
+
+def is_variable(text: str) -> bool:
+    """A ``{variable}`` and nothing else."""
+    return text[:1] == "{" and text[-1:] == "}" and _VARIABLE.fullmatch(text[1:-1]) is not None
+
+
+def _or_variable(check: Callable[[str], str]) -> Callable[[str], str]:
+    def checked(text: str) -> str:
+        expected = "" if is_variable(text) else check(text)
+        return f"{expected}, or a {{variable}}" if expected else ""
+
+    return checked
+
+
+def _value(text: str) -> str:
+    try:
+        fine = 0 <= float(text) <= 1
+    except ValueError:
+        fine = False
+    return "" if fine else "a number from 0 to 1"
+
+
 @cache
 def _zone(text: str) -> str:
     try:
@@ -128,13 +164,17 @@ def _node(text: str) -> str:
 
 _name = _matching(_NAME, "a name of letters, digits, _ and -, starting with a letter")
 _variable = _matching(_VARIABLE, "a variable name of lower-case letters, digits and _")
+_agent = _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "the id of an agent")
 
 #: Each answers what was expected, or nothing when the text is fine.
 CHECKS: dict[Kind, Callable[[str], str]] = {
     Kind.NAME: _name,
     Kind.NODE: _node,
     Kind.QUEUE: _name,
-    Kind.AGENT: _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", "the id of an agent"),
+    Kind.AGENT: _agent,
+    Kind.RULE: _rule,
+    Kind.WANTED_AGENT: _or_variable(_agent),
+    Kind.VALUE: _or_variable(_value),
     Kind.HOURS: _name,
     Kind.PROMPT: _matching(
         r"[a-z0-9][a-z0-9_-]{0,63}", "the name of a prompt, such as please-wait"

@@ -26,6 +26,10 @@ Query = Annotated[str, Kind.QUERY]
 Pattern = Annotated[str, Kind.PATTERN]
 Language = Annotated[str, Kind.LANGUAGE]
 Key = Annotated[str, Kind.KEY]
+Rule = Annotated[str, Kind.RULE]
+#: Written out, or a ``{variable}`` that holds it.
+WantedAgent = Annotated[str, Kind.WANTED_AGENT]
+Value = Annotated[str, Kind.VALUE]
 Seconds = Annotated[float, Span(0.5, 120)]
 Retries = Annotated[int, Span(0, 10)]
 
@@ -306,11 +310,22 @@ class Goto(Step, frozen=True, kw_only=True, tag="goto"):
 
 
 class Enqueue(Step, frozen=True, kw_only=True, tag="enqueue"):
-    """Give the caller to a queue; `overflow` when the queue gives up."""
+    """Give the caller to a queue; `overflow` when the queue gives up.
+
+    `language` is what the caller speaks, where it is not the caller's language variable.
+    """
 
     queue: QueueRef
     priority: Annotated[int, Span(-100, 100)] = 0
+    #: What the agent must have: skills with minimum levels, and a rule of its own.
     skills: dict[str, Annotated[int, Span(0, 100)]] = {}
+    rule: Rule = ""
+    #: This agent for so many seconds, then anyone.
+    agent: WantedAgent = ""
+    agent_seconds: Annotated[float, Span(1, 3600)] = 30.0
+    #: What the customer is worth (0 to 1) and where; for queues that choose by criteria.
+    value: Value = "0"
+    site: Template = ""
     variables: dict[Defines, Template] = {}
     overflow: NodeRef = ""
 

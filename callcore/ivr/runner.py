@@ -70,13 +70,21 @@ def message_ended(
 
 
 def overflowed(
-    state: RunState, trees: Trees, reason: str, now: float, fallback: str = ""
+    state: RunState,
+    trees: Trees,
+    reason: str,
+    now: float,
+    fallback: str = "",
+    *,
+    to: str = "",
 ) -> list[AnyIvrAction]:
-    """The queue gave the caller back; `fallback` is the queue's own ``tree/node``, used where
-    the tree names none."""
+    """The queue gave the caller back; the run goes on at `to` (``tree`` or ``tree/node``), else at
+    the step's overflow node, else at `fallback`, the queue's own of that form."""
     if state.wait is not Wait.QUEUE:
         return []
     state.variables["overflow_reason"] = clean(reason)
+    if to:
+        return enter(state, trees, to, now)
     target = fallback if not fallback or "/" in fallback else fallback + "/"
     return Walk(state, trees, now).resume(lambda walk: walk.left_queue(target))
 

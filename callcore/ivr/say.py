@@ -33,6 +33,19 @@ def speaks(language: str) -> bool:
     return ("number", language.partition("-")[0]) in _SPEAKERS
 
 
+def number_media(value: int, language: str, *, counting: bool = False) -> list[str]:
+    """Media references of a number callcore itself says; `counting` things (两分钟, not 二分钟)."""
+    base = language.partition("-")[0]
+    if not speaks(language):
+        return [f"text:{language}/{value}"]
+    names = (
+        ["liang"]
+        if counting and base == "zh" and value == 2
+        else say("number", str(value), language)
+    )
+    return [f"prompt:{language}/{name}" for name in names]
+
+
 # --- digits ----------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ import msgspec
 import yaml
 
 from callcore.errors import TreeError
-from callcore.ivr.fields import CHECKS, Kind, Span, variables_in
+from callcore.ivr.fields import CHECKS, Kind, Span, is_variable, variables_in
 from callcore.ivr.nodes import STEPS, AnyPart, AnyStep, FilePart, PromptPart, SayPart, TextPart
 from callcore.types import NodeId
 
@@ -154,6 +154,9 @@ class Reader:
         return text
 
     def _note(self, kind: Kind, text: str, line: int) -> None:
+        if kind in (Kind.WANTED_AGENT, Kind.VALUE):
+            written_out = Kind.AGENT if kind is Kind.WANTED_AGENT else Kind.VALUE
+            kind = Kind.TEMPLATE if is_variable(text) else written_out
         names = variables_in(text) if kind in _TEMPLATES else [text]
         if kind in _TEMPLATES or kind in _REFERENCES or kind is Kind.PROMPT:
             self.uses += [Use(kind, name, line, self._node) for name in names]

@@ -12,7 +12,16 @@ import msgspec
 
 from callcore.ivr.calendar import Hours
 from callcore.ivr.fields import Kind
-from callcore.ivr.nodes import AnyStep, Defines, Language, NodeRef, TextPart
+from callcore.ivr.nodes import (
+    AnyStep,
+    Defines,
+    Hangup,
+    Language,
+    NodeRef,
+    PromptPart,
+    Record,
+    TextPart,
+)
 from callcore.types import NodeId, TreeId
 
 #: Variables every run has; trees read them but do not declare them.
@@ -68,7 +77,27 @@ class Trees(msgspec.Struct):
         return self.get(id, self.current.get(id, ""))
 
     def get(self, id: TreeId, version: str) -> Tree | None:
-        return self.versions.get(id, {}).get(version)
+        return self.versions.get(id, {}).get(version) or _built_in(id)
+
+
+#: Before a mailbox: the tree of callcore's own in which callers leave a message there.
+VOICEMAIL = "voicemail:"
+
+
+def _built_in(id: TreeId) -> Tree | None:
+    """Trees that nobody wrote; no file can have such a name."""
+    kind, colon, mailbox = id.partition(":")
+    if kind + colon != VOICEMAIL:
+        return None
+    message = Record(
+        play=(PromptPart(prompt="leave-message"),), mailbox=mailbox, next="saved", failed="goodbye"
+    )
+    nodes: dict[NodeId, AnyStep] = {
+        "message": message,
+        "saved": Hangup(play=(PromptPart(prompt="message-saved"),)),
+        "goodbye": Hangup(play=(PromptPart(prompt="goodbye"),)),
+    }
+    return Tree(id=id, start="message", nodes=nodes)
 
 
 def texts_in(tree: Tree) -> Iterator[tuple[TextPart, Language]]:

@@ -23,7 +23,7 @@ from callcore.ivr.actions import (
 )
 from callcore.ivr.conditions import holds
 from callcore.ivr.entry import Entry, entry_accepted, masked, menu_entry
-from callcore.ivr.fields import CHECKS, Kind, variables_in
+from callcore.ivr.fields import CHECKS, Kind, is_variable, variables_in
 from callcore.ivr.nodes import (
     AnyStep,
     Branch,
@@ -414,10 +414,31 @@ class Walk:
     def _enqueue(self, step: Enqueue) -> str | None:
         self._assign(step.variables)
         self.state.ahead = ""
+        known = self.state.known()
         self.actions.append(
-            EnterQueue(queue=step.queue, priority=step.priority, skills=step.skills)
+            EnterQueue(
+                queue=step.queue,
+                priority=step.priority,
+                skills=step.skills,
+                rule=step.rule,
+                language=step.language or self.state.language,
+                agent=self._filled(step.agent, Kind.AGENT),
+                agent_seconds=step.agent_seconds,
+                value=float(self._filled(step.value, Kind.VALUE) or 0),
+                site=clean(fill(step.site, known)),
+            )
         )
         return self._wait(Wait.QUEUE, None)
+
+    def _filled(self, template: str, kind: Kind) -> str:
+        """What a variable holds, if it is of this kind; the caller waits without it if not."""
+        if not is_variable(template):
+            return template
+        text = clean(self.state.known().get(template[1:-1], ""))
+        if text and (is_variable(text) or CHECKS[kind](text)):
+            self._note(f"{template} holds no {kind.name.lower()}")
+            return ""
+        return text
 
     def _transfer(self, step: Transfer) -> str | None:
         self.state.ahead = ""

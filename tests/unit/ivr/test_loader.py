@@ -35,6 +35,16 @@ SPOKEN_BY_CALLCORE = [
     "transfer-failed",
     "please-wait",
     "queue-full",
+    "leave-message",
+    "message-saved",
+    "you-are-next",
+    "your-position-is",
+    "in-the-queue",
+    "wait-under-a-minute",
+    "wait-one-minute",
+    "the-wait-is-about",
+    "minutes",
+    "wait-over-an-hour",
 ]
 KNOWN = Known(
     queues=["sales", "support"],
