@@ -2,7 +2,8 @@
 
 The first rule of `Queue.overflow_rules` that applies decides where; the plain limits of the queue
 (max_size, max_wait_seconds, join_needs, stay_needs, hours) lead to the first rule of that cause, or
-to nowhere in particular.
+to nowhere in particular. A callback has been admitted when it was promised: it may enter at any
+time and the queue never gives it up.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import NamedTuple
 from callcore.acd.agent import Status
 from callcore.acd.choosing import best_idle
 from callcore.acd.contact import Contact
-from callcore.acd.events import ContactQueued, OverflowReason
+from callcore.acd.events import ContactQueued, Direction, OverflowReason
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.directory import Queue
@@ -38,7 +39,7 @@ def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float)
     """The contact that asks to enter; its place is worked out when it does."""
     config = queue.config
     since = event.since if event.since is not None and event.since <= now else now
-    gives_up = giving_up(config)
+    gives_up = giving_up(config, event.direction)
     return Contact(
         id=event.contact,
         queue=event.queue,
@@ -71,8 +72,10 @@ def _wish_until(event: ContactQueued, config: Queue, floor: Floor, now: float) -
     return now + seconds if here and agent.capacity.get(config.kind, 0) > 0 else None
 
 
-def giving_up(queue: Queue) -> GivingUp | None:
+def giving_up(queue: Queue, direction: Direction) -> GivingUp | None:
     """The earliest of max_wait_seconds and the rules on waiting; None: the queue never gives up."""
+    if direction is Direction.CALLBACK:
+        return None
     found = [GivingUp(r.at, r.to) for r in queue.overflow_rules if r.on is OverflowOn.WAIT]
     if queue.max_wait_seconds > 0:
         found.append(GivingUp(queue.max_wait_seconds))
@@ -82,6 +85,8 @@ def giving_up(queue: Queue) -> GivingUp | None:
 def refusal(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Refusal | None:
     """Why a contact may not enter now."""
     config = queue.config
+    if contact.direction is Direction.CALLBACK:
+        return None
     if config.hours is not None and not is_open(config.hours, now):
         return Refusal(OverflowReason.CLOSED, target(config, OverflowOn.CLOSED))
     if not staffed(floor, queue, config.join_needs):

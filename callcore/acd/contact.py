@@ -54,6 +54,8 @@ class Contact(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     offers: list[AgentId] = []
     #: Offered to everyone at once (ring_all): more than one offer is right.
     shared: bool = False
+    #: Its one offer was taken by an agent who is kept while the other side is dialled.
+    reserved: bool = False
     #: When the queue gives up, and where the contact goes then (empty: as the queue has it).
     deadline: float | None = None
     overflow_to: str = ""

@@ -71,6 +71,7 @@ class Distributor:
             ev.ContactQueued: handling.contact_queued,
             ev.PriorityChanged: handling.priority_changed,
             ev.ContactLeft: handling.contact_left,
+            ev.OfferReserved: handling.offer_reserved,
             ev.OfferAnswered: handling.offer_answered,
             ev.OfferFailed: handling.offer_failed,
             ev.ContactAssigned: handling.contact_assigned,

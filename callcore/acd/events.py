@@ -145,11 +145,22 @@ class PriorityChanged(AcdEvent, frozen=True, kw_only=True):
 class ContactLeft(AcdEvent, frozen=True, kw_only=True):
     """The caller hung up, or was taken out of the queue, before an agent was connected.
 
-    An outbound contact that ends so was dropped.
+    An outbound contact, or a callback, that ends so was dropped.
     """
 
     contact: ContactId
     abandoned: bool = True
+
+
+class OfferReserved(AcdEvent, frozen=True, kw_only=True):
+    """The agent is kept for the contact while its other side is being dialled (callbacks).
+
+    Ringing has no time limit any more and nobody else is asked; `OfferAnswered` follows when both
+    are there, `OfferFailed` or `ContactLeft` where that fails.
+    """
+
+    contact: ContactId
+    agent: AgentId
 
 
 class OfferAnswered(AcdEvent, frozen=True, kw_only=True):
@@ -214,6 +225,7 @@ AnyAcdEvent = (
     | ContactQueued
     | PriorityChanged
     | ContactLeft
+    | OfferReserved
     | OfferAnswered
     | OfferFailed
     | ContactAssigned

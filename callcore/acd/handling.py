@@ -91,12 +91,35 @@ class Handling:
         for each in self._floor.state.stats.of(contact.queue, contact.skills):
             if not abandoned:
                 each.taken_out += 1
-            elif contact.direction is Direction.OUTBOUND:
+            elif contact.direction is not Direction.INBOUND:
                 each.count_dropped(wait)
             else:
                 each.count_abandoned(wait, config)
 
     # --- offers and talks ---------------------------------------------------------------------
+
+    def offer_reserved(self, event: ev.OfferReserved) -> None:
+        seat = self._router.seat(event.agent)
+        if seat is None:
+            return
+        work = seat.agent.works.get(event.contact)
+        if work is None or work.state is not State.OFFERED:
+            self._router.ignore("no_such_offer")
+            return
+        contact = self._floor.contacts[event.contact]
+        if contact.reserved:
+            self._router.ignore("already_reserved")
+            return
+        freed = self._router.withdraw_all(
+            contact, ev.WithdrawReason.ANSWERED_ELSEWHERE, winner=event.agent
+        )
+        contact.offers.append(event.agent)
+        contact.reserved = True
+        if contact.shared:
+            self._floor.step_out(contact)
+        work.deadline = None
+        self._floor.arm(seat.agent)
+        self._router.settle(freed)
 
     def offer_answered(self, event: ev.OfferAnswered) -> None:
         seat = self._router.seat(event.agent)

@@ -70,7 +70,7 @@ def _agents(floor: Floor) -> Iterator[str]:
 
 
 def _capacity(floor: Floor, agent: LiveAgent) -> Iterator[str]:
-    """Calls assigned by hand stay within it as well: they take the place of others."""
+    """Nothing is offered beside an exclusive kind; what is assigned by hand may stand beside it."""
     held: dict[str, int] = {}
     for work in agent.works.values():
         held[work.kind] = held.get(work.kind, 0) + 1
@@ -78,9 +78,9 @@ def _capacity(floor: Floor, agent: LiveAgent) -> Iterator[str]:
         if count > max(1, agent.capacity.get(kind, 0)):
             yield f"agent {agent.id} holds {count} contacts of kind {kind}"
     exclusive = [kind for kind in held if kind in floor.kinds and floor.kinds[kind].exclusive]
-    assigned = any(not work.queue for work in agent.works.values())
-    if exclusive and len(held) > 1 and not assigned:
-        yield f"agent {agent.id} holds {sorted(held)} together"
+    offered = agent.offered
+    if offered is not None and exclusive and len(held) > 1:
+        yield f"agent {agent.id} is offered {offered.contact} and holds {sorted(held)}"
 
 
 def _work(floor: Floor, agent: LiveAgent, work: Work) -> Iterator[str]:
@@ -100,7 +100,8 @@ def _work(floor: Floor, agent: LiveAgent, work: Work) -> Iterator[str]:
 
 
 def _wanted(queue: LiveQueue, contact: Contact) -> bool:
-    return not contact.offers or (queue.strategy.rings_all and contact.stand is Stand.LINE)
+    rings_all = queue.strategy.rings_all and contact.stand is Stand.LINE
+    return not contact.offers or (rings_all and not contact.reserved)
 
 
 def _may_take(floor: Floor, queue: LiveQueue, contact: Contact, seat: Seat) -> bool:

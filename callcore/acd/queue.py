@@ -129,4 +129,4 @@ class LiveQueue:
     def is_open(self, contact: Contact) -> bool:
         """Wants (further) agents."""
         rings_all = self.strategy.rings_all and contact.stand is Stand.LINE
-        return rings_all or not contact.offers
+        return not contact.offers or (rings_all and not contact.reserved)

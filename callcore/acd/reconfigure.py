@@ -120,9 +120,9 @@ def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
         if queue.is_open(contact):
             floor.step_out(contact)
     queue.reconfigure(config, floor.kinds)
-    gives_up = giving_up(config)
     for contact in waiting:
         contact.kind = config.kind
+        gives_up = giving_up(config, contact.direction)
         contact.deadline = None if gives_up is None else contact.since + gives_up.after_seconds
         contact.overflow_to = "" if gives_up is None else gives_up.to
         floor.require(contact)

@@ -18,6 +18,7 @@ from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.events import (
     AgentChanged,
     AnyAcdAction,
+    Direction,
     Offer,
     Overflow,
     OverflowReason,
@@ -192,6 +193,7 @@ class Router:
         """One agent's offer is over without an answer; the caller then decides on the agent and
         calls `reopen` with the contact, which has kept its place."""
         contact.offers.remove(seat.agent.id)
+        contact.reserved = False
         if withdraw is not None:
             self._withdraw_one(contact, seat.agent.id, withdraw)
         self._end_offer(seat, contact, reason)
@@ -371,6 +373,8 @@ class Router:
         for queue in unstaffed(self.floor, seat):
             to = target(queue.config, OverflowOn.UNSTAFFED)
             for contact in self.floor.contacts_of(queue.config.id):
+                if contact.direction is Direction.CALLBACK:
+                    continue  # nobody is kept waiting on the line
                 self.settle(self.overflow(contact, OverflowReason.UNSTAFFED, to))
 
     def move(self, contact: Contact, change: Callable[[Contact], None]) -> None:
