@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from callcore.acd.agent import Status
-from callcore.acd.choosing import best_idle
+from callcore.acd.choosing import anyone_idle
 from callcore.acd.contact import Contact
 from callcore.acd.events import ContactQueued, Direction, OverflowReason
 from callcore.acd.floor import Floor
+from callcore.acd.prospects import prospect
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.directory import Queue
 from callcore.directory_queue import OverflowOn, Staffing
@@ -55,6 +56,7 @@ def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float)
         wanted_until=_wish_until(event, config, floor, now),
         value=event.value,
         site=event.site,
+        credited_since=since - event.priority * config.priority_seconds,
         deadline=None if gives_up is None else since + gives_up.after_seconds,
         overflow_to="" if gives_up is None else gives_up.to,
     )
@@ -91,9 +93,21 @@ def refusal(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Ref
         return Refusal(OverflowReason.CLOSED, target(config, OverflowOn.CLOSED))
     if not staffed(floor, queue, config.join_needs):
         return Refusal(OverflowReason.UNSTAFFED, target(config, OverflowOn.UNSTAFFED))
-    full = _full(queue)
-    if full is not None and best_idle(floor, queue, contact, now) is None:
+    full = _full(queue) or _too_long(floor, queue, contact, now)
+    if full is not None and not anyone_idle(floor, queue, contact):
         return full
+    return None
+
+
+def _too_long(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Refusal | None:
+    """Nobody serving counts as the longest wait of all."""
+    rules = [r for r in queue.config.overflow_rules if r.on is OverflowOn.ESTIMATED_WAIT]
+    if not rules:
+        return None
+    seconds = prospect(floor, contact, now)
+    for rule in rules:
+        if seconds is None or seconds >= rule.at:
+            return Refusal(OverflowReason.ESTIMATED_WAIT, rule.to)
     return None
 
 

@@ -91,6 +91,8 @@ class Work(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     state: State = State.OFFERED
     #: Since when it is in its state, and what the contact took so far.
     since: float = 0.0
+    #: When it was offered, or assigned.
+    began: float = 0.0
     talk_seconds: float = 0.0
     hold_seconds: float = 0.0
     #: Skills the contact asked for.

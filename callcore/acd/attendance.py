@@ -78,7 +78,7 @@ class Attendance:
     def _set_status(self, seat: Seat, status: Status, reason: str) -> None:
         """`reason` is that of a pause; the rest after an unanswered offer is over."""
         agent = seat.agent
-        agent.status = status
+        self._floor.set_status(seat, status)
         agent.pause_reason = reason if status is Status.PAUSED else ""
         agent.site_status, agent.offered_kinds = "", None
         if agent.resting_until is not None:

@@ -36,6 +36,11 @@ def best_idle(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> S
     return floor.seats[chosen.agent.id]
 
 
+def anyone_idle(floor: Floor, queue: LiveQueue, contact: Contact) -> bool:
+    """Whether some agent would take the contact at once; draws no chance."""
+    return _first_ranked(floor, queue, contact) is not None
+
+
 def _first_ranked(floor: Floor, queue: LiveQueue, contact: Contact) -> Seat | None:
     seats, members, requirement = floor.seats, queue.members, contact.requirement
     place = queue.idle.head

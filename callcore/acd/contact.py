@@ -56,6 +56,8 @@ class Contact(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     shared: bool = False
     #: Its one offer was taken by an agent who is kept while the other side is dialled.
     reserved: bool = False
+    #: The wait estimated when it entered, in seconds; None: nobody asked.
+    told: float | None = None
     #: When the queue gives up, and where the contact goes then (empty: as the queue has it).
     deadline: float | None = None
     overflow_to: str = ""

@@ -30,6 +30,7 @@ from callcore.acd.counts import Counts
 from callcore.acd.events import AnyAcdAction, AnyAcdEvent, OfferResult, OverflowReason
 from callcore.acd.floor import DistributorState, Floor
 from callcore.acd.handling import Handling
+from callcore.acd.prospects import newcomer, prospect
 from callcore.acd.queue import Seat
 from callcore.acd.reconfigure import reconfigure, refusal
 from callcore.acd.routing import Router, end_wish
@@ -137,6 +138,19 @@ class Distributor:
         """What a waiting customer is told of the place in line (1 is next); None: not waiting."""
         found = self.floor.contacts.get(contact)
         return None if found is None else position_of(self.floor, found)
+
+    def estimate(self, contact: ev.ContactId, now: float, quantile: float = 0.5) -> float | None:
+        """Seconds a contact in a queue will still wait; None: unknown (see `prospects`)."""
+        found = self.floor.contacts.get(contact)
+        if found is None:
+            return None
+        return prospect(self.floor, found, max(now, self.now), quantile=quantile)
+
+    def estimate_new(self, queue: QueueId, now: float) -> float | None:
+        """Seconds a contact without needs will wait that enters a queue now."""
+        now = max(now, self.now)
+        found = self.floor.queues.get(queue)
+        return None if found is None else prospect(self.floor, newcomer(queue, now), now)
 
     def interval(self, now: float) -> tuple[float, Counts]:
         """When the present interval began, and what was counted in it so far."""

@@ -83,6 +83,10 @@ class WaitEstimator(msgspec.Struct, kw_only=True, omit_defaults=True):
         """A caller hung up after `waited` seconds."""
         self._left(waited, 1.0)
 
+    def left(self, waited: float) -> None:
+        """A contact went elsewhere after `waited` seconds: its patience was longer."""
+        self._left(waited, 0.0)
+
     def _left(self, waited: float, abandons: float) -> None:
         self.abandons += abandons - self.abandons / MEMORY
         self.waited_seconds += waited - self.waited_seconds / MEMORY

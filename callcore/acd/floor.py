@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from callcore.acd.agent import LiveAgent
+from callcore.acd.agent import LiveAgent, Status, Work
 from callcore.acd.chance import Chance
 from callcore.acd.contact import Contact, Stand
+from callcore.acd.estimate import WaitEstimator
 from callcore.acd.events import ContactId
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.skills import requirement_of, ring_at
@@ -39,6 +40,8 @@ class DistributorState(msgspec.Struct, kw_only=True, omit_defaults=True):
     stats: Stats = msgspec.field(default_factory=Stats)
     #: Whom each queue that goes round offered a contact last, and that agent's position.
     last_offered: dict[QueueId, tuple[int, AgentId]] = {}
+    #: What each queue has shown of its waits.
+    estimators: dict[QueueId, WaitEstimator] = {}
     chance: Chance = msgspec.field(default_factory=Chance)
     #: Events that did not fit, by code.
     ignored: dict[str, int] = {}
@@ -56,10 +59,12 @@ class Floor:
         self.agent_timers = Timers()
         self.contact_timers = Timers()
         for config in state.queues.values():
-            self.queues[config.id] = LiveQueue(config, state.kinds)
+            self._open_queue(config)
         for agent in state.agents.values():
             self.seats[agent.id] = Seat(agent)
             self.agent_timers.set(agent.id, agent.deadline)
+            for work in agent.works.values():
+                self._occupy(work, 1)
         for contact in state.contacts.values():
             self.contact_timers.set(contact.id, contact.due)
             queue = self.queues[contact.queue]
@@ -82,13 +87,18 @@ class Floor:
 
     def add_queue(self, config: Queue) -> None:
         self.state.queues[config.id] = config
-        self.queues[config.id] = LiveQueue(config, self.kinds)
+        self._open_queue(config)
+
+    def _open_queue(self, config: Queue) -> None:
+        estimator = self.state.estimators.setdefault(config.id, WaitEstimator())
+        self.queues[config.id] = LiveQueue(config, self.kinds, estimator)
 
     def remove_queue(self, queue: QueueId) -> None:
         """An empty queue; memberships are built anew by `seat_members`."""
         del self.queues[queue]
         del self.state.queues[queue]
         self.state.last_offered.pop(queue, None)
+        self.state.estimators.pop(queue, None)
 
     # --- contacts -----------------------------------------------------------------------------
 
@@ -153,6 +163,30 @@ class Floor:
 
     # --- agents -------------------------------------------------------------------------------
 
+    def hold(self, agent: LiveAgent, work: Work) -> None:
+        """Give an agent a piece of work."""
+        agent.works[work.contact] = work
+        self._occupy(work, 1)
+
+    def drop(self, agent: LiveAgent, work: Work) -> None:
+        """Take it away again."""
+        del agent.works[work.contact]
+        self._occupy(work, -1)
+
+    def _occupy(self, work: Work, agents: int) -> None:
+        queue = self.queues.get(work.queue)
+        if queue is not None:
+            queue.occupied += agents
+
+    def set_status(self, seat: Seat, status: Status) -> None:
+        """What the agent, or a supervisor, chose."""
+        agent = seat.agent
+        change = (status is Status.READY) - (agent.status is Status.READY)
+        agent.status = status
+        if change:
+            for queue, _ in seat.places:
+                queue.staffed += change
+
     def arm(self, agent: LiveAgent) -> None:
         """Set the agent's timer to the next deadline of whatever the agent has."""
         deadline = agent.deadline
@@ -198,8 +232,12 @@ class Floor:
         for queue in self.queues.values():
             queue.members = members_of(queue.config, here)
             queue.idle.clear()
+            queue.neighbours = None
+            queue.staffed = 0
             for agent, member in queue.members.items():
-                self.seats[agent].places.append((queue, member))
+                seat = self.seats[agent]
+                seat.places.append((queue, member))
+                queue.staffed += seat.agent.status is Status.READY
         for seat in self.seats.values():
             self.list_idle(seat)
 

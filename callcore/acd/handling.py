@@ -13,6 +13,7 @@ from callcore.acd.agent import State, Step, Work
 from callcore.acd.attendance import TALKS
 from callcore.acd.contact import Contact
 from callcore.acd.events import Direction, OfferResult, OverflowReason
+from callcore.acd.prospects import prospect, tells_waits
 from callcore.acd.queue import Seat
 from callcore.acd.routing import SHORTEST_REST, Router
 from callcore.acd.rule import readable
@@ -53,6 +54,8 @@ class Handling:
             each.transferred_in += event.transferred
         self._floor.enter(contact)
         self._router.match_contact(contact, queue)
+        if not contact.offers and tells_waits(queue):
+            contact.told = prospect(self._floor, contact, self._router.now)
 
     def _refuse(self, event: ev.ContactQueued, reason: OverflowReason, to: str = "") -> None:
         self._router.out.append(
@@ -88,6 +91,7 @@ class Handling:
     def _count_left(self, contact: Contact, *, abandoned: bool) -> None:
         config = self._floor.queues[contact.queue].config
         wait = self._router.now - contact.since
+        self._learn_left(contact, abandoned=abandoned)
         for each in self._floor.state.stats.of(contact.queue, contact.skills):
             if not abandoned:
                 each.taken_out += 1
@@ -95,6 +99,14 @@ class Handling:
                 each.count_dropped(wait)
             else:
                 each.count_abandoned(wait, config)
+
+    def _learn_left(self, contact: Contact, *, abandoned: bool) -> None:
+        estimator = self._floor.queues[contact.queue].estimator
+        waited = self._router.now - contact.entered
+        if abandoned:
+            estimator.abandoned(waited)
+        else:
+            estimator.left(waited)
 
     # --- offers and talks ---------------------------------------------------------------------
 
@@ -147,6 +159,9 @@ class Handling:
             each.count_answered(self._router.now - contact.since, config)
         stats.agent(agent.id).answered += 1
         agent.answered_today += 1
+        rang = 0.0 if work is None else self._router.now - work.began
+        waited = self._router.now - contact.entered
+        self._floor.queues[contact.queue].estimator.answered(waited, rang, contact.told)
         if work is None:
             self._router.assign(seat, contact.id, contact.queue, tuple(contact.skills))
         else:

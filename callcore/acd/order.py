@@ -7,7 +7,7 @@ heap until it surfaces, and the heap is rebuilt when more than half of it is dea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import Generic, TypeVar
 
@@ -108,6 +108,10 @@ class Order(Generic[Entry]):
             del self._live[entry[-1]]
             self._find_head()
             yield entry
+
+    def entries(self) -> Iterable[Entry]:
+        """All, in no particular order."""
+        return self._live.values()
 
     def sorted(self) -> list[Entry]:
         return sorted(self._live.values())

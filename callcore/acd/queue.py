@@ -11,6 +11,7 @@ from math import inf
 
 from callcore.acd.agent import LiveAgent
 from callcore.acd.contact import Contact, PlaceInLine, Stand
+from callcore.acd.estimate import Neighbour, WaitEstimator
 from callcore.acd.order import Order
 from callcore.acd.rule import Traits
 from callcore.acd.skills import ANYBODY, Requirement, fits
@@ -68,7 +69,15 @@ class Seat:
 class LiveQueue:
     """One configured queue with its members and lines."""
 
-    def __init__(self, config: Queue, kinds: dict[str, Kind]) -> None:
+    def __init__(self, config: Queue, kinds: dict[str, Kind], estimator: WaitEstimator) -> None:
+        #: What the queue has shown of its waits; part of the snapshot.
+        self.estimator = estimator
+        #: Agents with a contact of this queue, from the offer to the end of its wrap-up.
+        self.occupied = 0
+        #: Members who are ready, idle or occupied.
+        self.staffed = 0
+        #: Queues that share members; None: not worked out since the members changed.
+        self.neighbours: tuple[Neighbour, ...] | None = None
         self.members: dict[AgentId, Member] = {}
         self.idle: Order[IdlePlace] = Order()
         #: Lines by requirement; a line without contacts is dropped.
@@ -93,6 +102,16 @@ class LiveQueue:
             if self.strategy.tiers and not self.strategy.rings_all
             else ("idle_agent", self.strategy.name)
         )
+
+    @property
+    def waiting(self) -> int:
+        """Contacts in line: no agent's phone rings for them."""
+        return sum(len(line) for line in self.lines.values())
+
+    @property
+    def waiting_since(self) -> float | None:
+        """The earliest place in line; None: nobody is."""
+        return self.earliest if self.lines else None
 
     def urgency_of(self, contact: Contact, now: float) -> float:
         if self.slope is not None:

@@ -80,12 +80,12 @@ def _remove_agent(router: Router, seat: Seat) -> None:
         # Matched at the end, when all memberships are new.
         contact = router.floor.contacts[offered.contact]
         if len(agent.works) == 1:
-            agent.status = Status.LOGGED_OUT
+            router.floor.set_status(seat, Status.LOGGED_OUT)
         router.lose_offer(seat, contact, "removed", WithdrawReason.AGENT_GONE)
         router.keep_place(contact)
     if agent.works:
         return
-    agent.status = Status.LOGGED_OUT
+    router.floor.set_status(seat, Status.LOGGED_OUT)
     router.show(agent, "removed")
     router.floor.forget(seat)
 

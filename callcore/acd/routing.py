@@ -119,14 +119,16 @@ class Router:
             self.floor.step_out(contact)
         ring = queue.config.ring_seconds
         deadline = now + ring if ring > 0 else None
-        agent.works[contact.id] = Work(
+        work = Work(
             contact=contact.id,
             queue=contact.queue,
             kind=contact.kind,
             since=now,
+            began=now,
             skills=tuple(contact.skills),
             deadline=deadline,
         )
+        self.floor.hold(agent, work)
         self.floor.arm(agent)
         self._remember(queue, agent)
         stats = self.floor.state.stats
@@ -163,7 +165,8 @@ class Router:
     def _end_offer(self, seat: Seat, contact: Contact, reason: str) -> None:
         """The agent's side of an offer that came to nothing."""
         agent = seat.agent
-        work = agent.works.pop(contact.id)
+        work = agent.works[contact.id]
+        self.floor.drop(agent, work)
         self.floor.arm(agent)
         self.show(agent, reason, about=work)
 
@@ -244,7 +247,8 @@ class Router:
         exhausted = counts and 0 < config.rona_limit <= agent.missed
         if exhausted:
             stats.agent(agent.id).rona_pauses += 1
-            agent.status, agent.pause_reason = Status.PAUSED, RONA
+            self.floor.set_status(seat, Status.PAUSED)
+            agent.pause_reason = RONA
         elif rest > 0:
             agent.resting_until = self.now + rest
         self.floor.unlist(seat)
@@ -293,21 +297,23 @@ class Router:
             kind=queue.config.kind if queue is not None else VOICE,
             state=State.TALKING,
             since=self.now,
+            began=self.now,
             skills=skills,
         )
-        seat.agent.works[contact_id] = work
+        self.floor.hold(seat.agent, work)
         self.connect(seat, work, "assigned")
 
     def exchange(self, seat: Seat, work: Work, contact_id: str, queue_id: str) -> None:
         """The agent goes on with another contact; the former one is done with, unwrapped."""
         agent = seat.agent
-        del agent.works[work.contact]
+        self.floor.drop(agent, work)
         work.step(Step.EXCHANGE, self.now)
         self._count_handled(agent, work, 0.0)
         self.out.append(WrapUpEnded(contact=work.contact, agent=agent.id, seconds=0.0))
         work.contact, work.queue = contact_id, queue_id
         work.talk_seconds = work.hold_seconds = 0.0
-        agent.works[contact_id] = work
+        work.began, work.skills = self.now, ()
+        self.floor.hold(agent, work)
         self.show(agent, "assigned", chosen=True)
 
     def release(self, seat: Seat, work: Work) -> None:
@@ -327,7 +333,7 @@ class Router:
         """The contact is done with, wrap-up included; the agent takes the next one at once."""
         agent = seat.agent
         seconds = self.now - work.since
-        del agent.works[work.contact]
+        self.floor.drop(agent, work)
         self.floor.arm(agent)
         if not agent.works:
             agent.idle_since = self.now
@@ -335,7 +341,7 @@ class Router:
         self.out.append(WrapUpEnded(contact=work.contact, agent=agent.id, seconds=seconds))
         gone = agent.removed and not agent.works
         if gone:
-            agent.status = Status.LOGGED_OUT
+            self.floor.set_status(seat, Status.LOGGED_OUT)
         self.show(agent, reason, about=work)
         if gone:
             self.floor.forget(seat)
@@ -352,6 +358,9 @@ class Router:
     def _count_handled(self, agent: LiveAgent, work: Work, wrap_up: float) -> None:
         stats = self.floor.state.stats
         stats.agent(agent.id).handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
+        queue = self.floor.queues.get(work.queue)
+        if queue is not None:
+            queue.estimator.finished(self.now - work.began)
         if work.queue:
             for each in stats.of(work.queue, work.skills):
                 each.handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
@@ -365,6 +374,7 @@ class Router:
         for each in self.floor.state.stats.of(contact.queue, contact.skills):
             each.overflowed += 1
             each.left(self.now - contact.since)
+        self.floor.queues[contact.queue].estimator.left(self.now - contact.entered)
         self.out.append(Overflow(contact=contact.id, queue=contact.queue, reason=reason, to=to))
         return freed
 

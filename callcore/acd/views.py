@@ -9,6 +9,7 @@ from callcore.acd.contact import Contact, Stand
 from callcore.acd.counts import QueueStats, ServiceLevel
 from callcore.acd.events import ContactId
 from callcore.acd.floor import Floor
+from callcore.acd.prospects import newcomer, prospect
 from callcore.acd.queue import LiveQueue
 from callcore.types import AgentId, QueueId
 
@@ -41,6 +42,8 @@ class WaitingView(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     since: float
     waited: float
+    #: Seconds it will wait from now, half of the time less; None: nobody serves the queue.
+    estimate: float | None
     priority: int
     skills: dict[str, int]
     #: Agents whose phones ring for it.
@@ -58,6 +61,8 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int
     offered: int
     longest_wait: float
+    #: Seconds a contact that enters now will wait; None: nobody serves the queue.
+    estimate: float | None
     #: Members logged in, and those of them who could take a contact now.
     logged_in: int
     available: int
@@ -104,11 +109,14 @@ def waiting_views(floor: Floor, now: float, queue: QueueId | None = None) -> lis
     for contact in floor.contacts.values():
         if contact.queue in lines:
             lines[contact.queue].append(contact)
-    return [
-        _waiting_view(contact, position, now)
-        for line in lines.values()
-        for position, contact in enumerate(sorted(line, key=lambda each: each.place), start=1)
-    ]
+    found: list[WaitingView] = []
+    for line in lines.values():
+        ahead = 0
+        for position, contact in enumerate(sorted(line, key=lambda each: each.place), start=1):
+            estimate = prospect(floor, contact, now, ahead=ahead)
+            found.append(_waiting_view(contact, position, now, estimate))
+            ahead += not contact.offers
+    return found
 
 
 def position_of(floor: Floor, contact: Contact) -> int:
@@ -125,13 +133,16 @@ def position_of(floor: Floor, contact: Contact) -> int:
     return 1 + apart + sum(before)
 
 
-def _waiting_view(contact: Contact, position: int, now: float) -> WaitingView:
+def _waiting_view(
+    contact: Contact, position: int, now: float, estimate: float | None
+) -> WaitingView:
     return WaitingView(
         contact=contact.id,
         queue=contact.queue,
         position=position,
         since=contact.since,
         waited=now - contact.since,
+        estimate=estimate,
         priority=contact.priority,
         skills=dict(contact.requirement.needs),
         offered_to=tuple(contact.offers),
@@ -147,12 +158,14 @@ def queue_views(floor: Floor, now: float) -> list[QueueView]:
         longest[name] = max(longest.get(name, 0.0), now - contact.since)
         offered[name] = offered.get(name, 0) + bool(contact.offers)
     return [
-        _queue_view(floor, queue, offered.get(name, 0), longest.get(name, 0.0))
+        _queue_view(floor, queue, offered.get(name, 0), longest.get(name, 0.0), now)
         for name, queue in floor.queues.items()
     ]
 
 
-def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) -> QueueView:
+def _queue_view(
+    floor: Floor, queue: LiveQueue, offered: int, longest: float, now: float
+) -> QueueView:
     members: dict[State, int] = {}
     available = logged_in = 0
     for ident in queue.members:
@@ -167,6 +180,7 @@ def _queue_view(floor: Floor, queue: LiveQueue, offered: int, longest: float) ->
         waiting=queue.size,
         offered=offered,
         longest_wait=longest,
+        estimate=prospect(floor, newcomer(queue.config.id, now), now),
         logged_in=logged_in,
         available=available,
         members=members,

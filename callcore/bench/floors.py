@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from callcore.bench.day import HOUR, Day, Load, Shift, draw_callers
 from callcore.bench.waiting import Truth
 from callcore.directory import Agent, Member, Queue
+from callcore.directory_queue import Announcements
 
 RING = 3.0
 OPENS, CLOSES = 8 * HOUR, 18 * HOUR
@@ -41,6 +42,7 @@ def queue(name: str, agents: Iterable[str], wrap_up: float) -> Queue:
         members=tuple(Member(agent=agent) for agent in agents),
         ring_seconds=30.0,
         wrap_up_seconds=wrap_up,
+        announcements=Announcements(),
     )
 
 

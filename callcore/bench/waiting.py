@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from callcore.acd import events as ev
 from callcore.acd.distributor import Distributor
-from callcore.acd.estimate import Neighbour, WaitEstimator, estimated_wait, wait_quantile
+from callcore.acd.estimate import wait_quantile
 from callcore.bench.day import Day
 from callcore.bench.simulation import Fate, Simulation
 
@@ -38,28 +38,6 @@ class AverageHold:
         self.seconds = new if self.seconds is None else (self.seconds * 3 + new) >> 2
 
 
-@dataclass
-class WatchedLine:
-    """A queue as the estimate sees it (see `acd.estimate.Line`), kept from the actions alone."""
-
-    members: frozenset[str]
-    estimator: WaitEstimator = field(default_factory=WaitEstimator)
-    average: AverageHold = field(default_factory=AverageHold)
-    neighbours: list[Neighbour] = field(default_factory=list)
-    #: Contacts in line, oldest first.
-    line: dict[str, float] = field(default_factory=dict)
-    occupied: int = 0
-    staffed: int = 0
-
-    @property
-    def waiting(self) -> int:
-        return len(self.line)
-
-    @property
-    def waiting_since(self) -> float | None:
-        return next(iter(self.line.values()), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
     """What was told at join, by estimator, to a contact that had to wait."""
@@ -77,80 +55,37 @@ class Announced(Simulation):
         super().__init__(day, distributor)
         self.truth = truth
         self.told: list[Told] = []
-        self._told_at_join: dict[str, float] = {}
         self.present: set[str] = set()
-        self.lines = {
-            name: WatchedLine(frozenset(member.agent for member in queue.members))
-            for name, queue in day.queues.items()
-        }
-        for line in self.lines.values():
-            line.neighbours = [
-                (other, len(line.members & other.members) / len(other.members))
-                for other in self.lines.values()
-                if other is not line and line.members & other.members
-            ]
-
-    # --- what the estimators are told -----------------------------------------------------------
+        self.averages = {name: AverageHold() for name in day.queues}
 
     def staffed(self, agent: str, present: bool) -> None:
-        if present != (agent in self.present):
-            (self.present.add if present else self.present.remove)(agent)
-            for line in self.lines.values():
-                line.staffed += (agent in line.members) * (1 if present else -1)
-
-    def ring(self, offer: ev.Offer) -> None:
-        super().ring(offer)
-        line = self.lines[offer.queue]
-        line.line.pop(offer.contact, None)
-        line.occupied += 1
+        (self.present.add if present else self.present.discard)(agent)
 
     def answered(self, fate: Fate) -> None:
-        line = self._line(fate)
-        line.average.answered(fate.wait)
-        told = self._told_at_join.pop(fate.caller.contact, None)
-        line.estimator.answered(fate.wait, self.now - (fate.offered or 0.0), told)
-
-    def abandoned(self, fate: Fate) -> None:
-        line = self._line(fate)
-        line.estimator.abandoned(fate.wait)
-        if line.line.pop(fate.caller.contact, None) is None:
-            line.occupied -= 1  # a phone rang for it
-
-    def handled(self, fate: Fate) -> None:
-        line = self._line(fate)
-        line.occupied -= 1
-        line.estimator.finished(self.now - (fate.offered or 0.0))
-
-    def _line(self, fate: Fate) -> WatchedLine:
-        return self.lines[fate.caller.queue]
-
-    # --- what they tell -------------------------------------------------------------------------
+        self.averages[fate.caller.queue].answered(fate.wait)
 
     def feed(self, event: ev.AnyAcdEvent) -> None:
         super().feed(event)
         if isinstance(event, ev.ContactQueued) and self.fates[event.contact].offered is None:
             fate = self.fates[event.contact]
-            told = Told(fate, self._ask(fate))
-            self.told.append(told)
-            self._told_at_join[event.contact] = told.seconds["callcore"]
-            self._line(fate).line[event.contact] = self.now
+            self.told.append(Told(fate, self._ask(fate)))
 
     def _ask(self, fate: Fate) -> dict[str, float]:
-        line, truth = self._line(fate), self.truth[fate.caller.queue]
-        ahead, now = line.waiting, self.now
+        contact, queue, now = fate.caller.contact, fate.caller.queue, self.now
+        truth = self.truth[queue]
         agents = max(truth.agents(self.present, now), 0.5)
         rate, hazard = agents / truth.handling_seconds, 1.0 / truth.patience_seconds
+        ahead = self.distributor.floor.queues[queue].waiting - 1
         exact = sum(1.0 / (rate + i * hazard) for i in range(ahead + 1))
 
         def callcore(quantile: float) -> float:
-            return estimated_wait(
-                line, line.neighbours, ahead=ahead, since=now, now=now, quantile=quantile
-            )
+            told = self.distributor.estimate(contact, now, quantile)
+            return math.inf if told is None else told
 
         return {
             "callcore": callcore(0.5),
             "callcore_p90": callcore(0.9),
-            "average_hold": float(line.average.seconds or 0),
+            "average_hold": float(self.averages[queue].seconds or 0),
             "oracle": self.day.ring_seconds + exact,
             "oracle_median": self.day.ring_seconds + wait_quantile(ahead, rate, hazard, 0.5),
         }

@@ -46,3 +46,22 @@ def test_reading_changes_nothing(floor, make_queue):
     floor.distributor.agents(floor.now)
     floor.distributor.queues(floor.now)[0].stats.handling.handled = 99
     assert repr(floor.distributor.snapshot()) == before
+
+
+def test_estimated_waits_follow_the_line_and_the_agents(floor, make_queue):
+    """Who is further behind waits longer; nobody serving means nothing can be told."""
+    floor.configure(make_queue(agents=["ann", "bob"]))
+    assert floor.distributor.estimate_new("q", floor.now) is None
+    floor.login("ann", "bob")
+    assert floor.distributor.estimate_new("q", floor.now) < 10
+    for contact in ("c1", "c2", "c3", "c4"):
+        floor.call(contact)
+        floor.now += 1
+    waiting = floor.distributor.waiting(floor.now)
+    third, fourth = (each.estimate for each in waiting[2:])
+    assert 10 < third < fourth
+    assert floor.distributor.estimate("c4", floor.now) == fourth
+    assert fourth < floor.distributor.estimate_new("q", floor.now)
+    assert floor.distributor.position("c4") == 4
+    floor.feed(ev.LoggedOut(agent="ann"))
+    assert floor.distributor.estimate("c4", floor.now) > fourth

@@ -1,0 +1,75 @@
+"""How long contacts will wait, asked of the floor as it is; the formula is in `estimate`."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from callcore.acd.choosing import anyone_idle
+from callcore.acd.contact import Contact
+from callcore.acd.estimate import Neighbour, estimated_wait
+from callcore.acd.floor import Floor
+from callcore.acd.queue import LiveQueue
+from callcore.directory_queue import OverflowOn
+from callcore.types import QueueId
+
+#: Queues that share the most agents are looked at, the rest is left to the correction.
+NEAREST = 30
+
+
+def neighbours_of(queue: LiveQueue, floor: Floor) -> tuple[Neighbour, ...]:
+    """Queues that share agents with this one, each with the share of its members who do."""
+    shared: dict[str, int] = {}
+    for ident in queue.members:
+        for other, _ in floor.seats[ident].places:
+            if other is not queue:
+                shared[other.config.id] = shared.get(other.config.id, 0) + 1
+    nearest = sorted(shared, key=lambda name: (-shared[name], name))[:NEAREST]
+    others = [floor.queues[name] for name in nearest]
+    return tuple((other, shared[other.config.id] / len(other.members)) for other in others)
+
+
+def prospect(
+    floor: Floor, contact: Contact, now: float, *, ahead: int | None = None, quantile: float = 0.5
+) -> float | None:
+    """Seconds until a contact that waits, or is about to, will be answered; None: nobody serves.
+
+    Half of those told the median wait less; `quantile` may be 0.8, 0.9 or 0.95 as well. `ahead`
+    are those in line before it, where they have been counted already.
+    """
+    queue = floor.queues[contact.queue]
+    if contact.offers:
+        return queue.estimator.ring_seconds
+    if contact.id not in floor.contacts and anyone_idle(floor, queue, contact):
+        return queue.estimator.ring_seconds
+    if queue.neighbours is None:
+        queue.neighbours = neighbours_of(queue, floor)
+    seconds = estimated_wait(
+        queue,
+        queue.neighbours,
+        ahead=_ahead(queue, contact) if ahead is None else ahead,
+        since=contact.credited_since,
+        now=now,
+        quantile=quantile,
+    )
+    return seconds if isfinite(seconds) else None
+
+
+def newcomer(queue: QueueId, now: float) -> Contact:
+    """A contact without needs, about to enter."""
+    return Contact(id="", queue=queue, since=now, entered=now, credited_since=now)
+
+
+def _ahead(queue: LiveQueue, contact: Contact) -> int:
+    """How many stand in the queue's lines before it."""
+    place = contact.place
+    return sum(entry < place for line in queue.lines.values() for entry in line.entries())
+
+
+def tells_waits(queue: LiveQueue) -> bool:
+    """Whether anything depends on the estimated wait when a contact enters."""
+    config = queue.config
+    return (
+        config.announcements is not None
+        or config.callback is not None
+        or any(rule.on is OverflowOn.ESTIMATED_WAIT for rule in config.overflow_rules)
+    )
