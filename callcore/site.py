@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 
 from callcore.config import Settings
+from callcore.directory_check import check_trees as check_targets
 from callcore.directory_check import trees_of_rules
 from callcore.errors import ConfigError
 from callcore.ivr.checks import Known
@@ -63,23 +64,10 @@ def load_site(settings: Settings) -> dict[TreeId, Tree]:
         more = len(checked.errors) - 1
         rest = f" (and {more} more: callcore check)" if more else ""
         raise ConfigError(first.message + rest, file=first.file, line=first.line)
+    check_targets(settings.directory, checked.trees, settings.places)
     for warning in checked.warnings:
         log.warning("tree_warning", at=str(warning))
     return checked.trees
-
-
-def check_change(settings: Settings, directory: Directory, places: Places) -> None:
-    """Refuse a directory that is wrong in itself, or that the trees do not fit any more."""
-    check_directory(directory, places)
-    changed = msgspec.structs.replace(settings, directory=directory, places=places)
-    checked = check_site(changed)
-    if not checked.errors:
-        check_trees_of_directory(directory, checked.trees, places)
-        return
-    before = {str(error) for error in check_site(settings).errors}
-    new = [error for error in checked.errors if str(error) not in before]
-    if new:
-        raise new[0]
 
 
 def fixed_texts(trees: Mapping[TreeId, Tree], settings: Settings) -> list[str]:
