@@ -82,8 +82,7 @@ def _sayings(cx: Context, call: Call, settings: Announcements) -> tuple[str, ...
         position = cx.distributor.position(call.id)
         said += position_media(position, language) if position is not None else []
     if settings.wait:
-        estimate = getattr(cx.distributor, "estimate", None)  # until the engine has it
-        seconds = None if estimate is None else estimate(call.id, cx.now)
+        seconds = cx.distributor.estimate(call.id, cx.now)
         said += wait_media(seconds, language) if seconds is not None else []
     return tuple(said)
 
@@ -119,5 +118,6 @@ def spoken_minutes(seconds: float) -> int | None:
     minutes = seconds / _MINUTE
     if minutes < 1:
         return 0
-    rounded = round(minutes) if minutes < 10.5 else 5 * round(minutes / 5)
-    return rounded if rounded <= 60 else None
+    if minutes > 62:
+        return None
+    return round(minutes) if minutes < 10.5 else 5 * round(minutes / 5)

@@ -16,9 +16,11 @@ from callcore.acd.distributor import Distributor
 from callcore.acd.invariants import check
 from callcore.call import actions as act
 from callcore.call import events as ev
+from callcore.call.model import PlayFor
 from callcore.call.record import CallRecord
 from callcore.call.switch import Switch, SwitchSnapshot, restore
 from callcore.directory import Agent, Directory, Member, Outbound, Phone, Queue, Route, Trunk
+from callcore.directory_queue import Announcements, OverflowOn, OverflowRule, Staffing
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.ivr.loader import load_trees
 from callcore.telephony.simulated import SimulatedBackend
@@ -52,6 +54,9 @@ def directory() -> Directory:
             max_wait_seconds=40,
             rona_limit=3,
             agent_announcement="text:en/{queue}",
+            overflow_rules=(OverflowRule(on=OverflowOn.WAIT, at=25, to="queue:all"),),
+            announcements=Announcements(first_after_seconds=1, every_seconds=5),
+            last_agent_seconds=4,
         ),
         "all": Queue(
             id="all",
@@ -59,8 +64,22 @@ def directory() -> Directory:
             members=tuple(Member(agent=name) for name in names[3:]),
             ring_seconds=5,
             max_size=6,
+            overflow_rules=(
+                OverflowRule(on=OverflowOn.WAIT, at=45, to="queue:sales"),
+                OverflowRule(on=OverflowOn.SIZE, at=5, to="number:0777"),
+            ),
         ),
-        "sales": Queue(id="sales", members=tuple(Member(agent=name) for name in names)),
+        "sales": Queue(
+            id="sales",
+            members=tuple(Member(agent=name) for name in names),
+            overflow_rules=(
+                OverflowRule(on=OverflowOn.WAIT, at=70, to="voicemail"),
+                OverflowRule(on=OverflowOn.UNSTAFFED, to="tree:hotline/note"),
+            ),
+            stay_needs=Staffing.READY,
+            announcements=Announcements(first_after_seconds=2, every_seconds=7, wait=False),
+            last_agent_seconds=10,
+        ),
     }
     return Directory(
         statuses={"coaching": ()},
@@ -88,6 +107,9 @@ class RandomDay:
         self.dice = random.Random(seed)
         self.faults = faults
         self.restarts = restarts
+        #: Steps at which a caller heard an announcement; targets of overflows carried out.
+        self.announced = 0
+        self.overflowed: dict[str, int] = {}
         self.backend = SimulatedBackend(media_seconds=lambda media: 0.8)
         self.switch = Switch(Distributor())
         self.records: dict[str, list[CallRecord]] = {}
@@ -133,6 +155,18 @@ class RandomDay:
         while (due := self.switch.next_timer()) is not None and due <= self.backend.now:
             self._carry_out(self.switch.handle_timer(self.backend.now))
         check(self.switch.distributor)
+        self._check_announcements()
+
+    def _check_announcements(self) -> None:
+        """They are for callers who wait, and who have not got an agent yet."""
+        for call in self.switch.state.calls.values():
+            told = [p for p in call.playing.values() if p.purpose is PlayFor.QUEUE_ANNOUNCEMENT]
+            if told:
+                assert call.queued_since is not None, call
+                assert not call.agent, call
+                assert not call.music, call
+                assert len(told) == 1, call
+                self.announced += 1
 
     def feed(self, event: ev.Event) -> None:
         self._carry_out(self.switch.handle(event, self.backend.now))
@@ -140,6 +174,9 @@ class RandomDay:
     def _carry_out(self, actions: list[act.AnyAction]) -> None:
         for action in actions:
             self.digest.update(repr(action).encode())
+            if isinstance(action, act.WriteEvent) and action.event.name == "overflowed":
+                to = str(action.event.details["to"])
+                self.overflowed[to] = self.overflowed.get(to, 0) + 1
             if isinstance(action, act.WriteRecord):
                 self.records.setdefault(action.call, []).append(action.record)
             elif not isinstance(action, SHELL + ROWS):
@@ -195,7 +232,8 @@ class RandomDay:
         keys = tuple((dice.uniform(0.2, 6), dice.choice("123#*9")) for _ in range(count))
         stays = dice.choice([None, dice.uniform(0.1, 5), dice.uniform(5, 60)])
         caller = Caller(hang_up_after=stays, digits=tuple(sorted(keys)))
-        self.backend.call_in(dice.choice(["601", "602", "700", "999"]), caller, number="555")
+        number = dice.choice(["555", "5550001", "5550002", "5550003", "anonymous"])
+        self.backend.call_in(dice.choice(["601", "602", "700", "999"]), caller, number=number)
 
     def _peer(self) -> Peer:
         dice = self.dice
