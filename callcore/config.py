@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -21,10 +20,12 @@ from callcore.directory import (
     Transfers,
     Trunk,
 )
+from callcore.directory_additions import DirectoryFile
 from callcore.directory_check import check_directory, check_id
 from callcore.directory_faults import Places
-from callcore.directory_file import DirectoryFile, merge
+from callcore.directory_file import merge
 from callcore.directory_queue import Kind
+from callcore.directory_read import plain_value, read_entity
 from callcore.errors import ConfigError
 from callcore.toml_source import KeyPath, TomlSource, convert, read_struct
 
@@ -275,19 +276,9 @@ def _section(source: TomlSource, name: str, kind: type[T], env: Mapping[str, str
         key = variable.removeprefix(prefix).lower()
         if key not in fields:
             raise from_env.unknown((variable,), (prefix + f.upper() for f in fields))
-        value = _plain_value(env[variable], fields[key])
+        value = plain_value(env[variable], fields[key])
         changes[key] = convert(from_env, (variable,), value, fields[key])
     return msgspec.structs.replace(section, **changes)
-
-
-def _plain_value(text: str, kind: Any) -> object:
-    """A variable's text as TOML would read it, unless the setting is a text itself."""
-    if kind in (str, Path) or not text:
-        return text
-    try:
-        return tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _resolve(source: TomlSource, base: Path, given: dict[str, Any]) -> dict[str, Any]:
@@ -376,7 +367,7 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
         for name, table in entities.items():
             path = (section, name)
             check_id(name, source.place(path), f"{section}.{name}")
-            tables[section][name] = _entity(source, path, table, kind)
+            tables[section][name] = read_entity(source, path, table, kind)
             places[f"{section}.{name}"] = source.place(path)
     places["feature_codes"] = source.place(("feature_codes",))
     places["statuses"] = source.place(("statuses",))
@@ -412,21 +403,6 @@ def _statuses(source: TomlSource) -> dict[str, tuple[str, ...]]:
         source, ("statuses",), given, dict[str, tuple[str, ...]]
     )
     return statuses
-
-
-def _entity(source: TomlSource, path: KeyPath, table: Any, kind: type[Any]) -> Any:
-    if kind is Agent and isinstance(table, dict) and "pin" in table:
-        expected = "pin_hash instead: `callcore agent pin-hash` makes one from a PIN"
-        raise source.error((*path, "pin"), "", expected)
-    if kind is Queue and isinstance(table, dict) and isinstance(table.get("members"), list):
-        members = [{"agent": m} if isinstance(m, str) else m for m in table["members"]]
-        table = {**table, "members": members}
-    entity = read_struct(source, path, table, kind, id=path[-1])
-    for field in msgspec.structs.fields(kind):
-        value = getattr(entity, field.name)
-        if isinstance(value, int | float) and value < 0:
-            raise source.error((*path, field.name), value, "0 or more")
-    return entity
 
 
 def _list_of(source: TomlSource, name: str, kind: type[T], places: Places) -> tuple[T, ...]:

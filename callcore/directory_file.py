@@ -1,116 +1,108 @@
-"""What was added at run time: var/directory.json, changed under a lock and replaced atomically."""
+"""callcore.toml and var/directory.json as one directory, and changes to the latter under a lock."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
+from callcore.directory import Directory, Member, Phone, Queue, Trunk
+from callcore.directory_additions import DirectoryFile, keep_owner
 from callcore.directory_check import check_directory
 from callcore.directory_faults import Places, fault
-from callcore.errors import ConfigError, UnknownEntity
-from callcore.types import AgentId, QueueId
-
-
-class Additions(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The file's content."""
-
-    phones: dict[str, Phone] = {}
-    trunks: dict[str, Trunk] = {}
-    agents: dict[str, Agent] = {}
-    #: Members added to queues of callcore.toml.
-    members: dict[QueueId, tuple[Member, ...]] = {}
-    #: Secrets made for phones of callcore.toml that have none there ("phones.desk1" → secret).
-    secrets: dict[str, str] = {}
-
-
-class DirectoryFile:
-    """One read of var/directory.json and the changes to it; `save` replaces the file."""
-
-    def __init__(self, path: Path, additions: Additions) -> None:
-        self.path = path
-        self.additions = additions
-
-    @classmethod
-    def read(cls, path: Path) -> DirectoryFile:
-        try:
-            text = path.read_bytes()
-        except FileNotFoundError:
-            return cls(path, Additions())
-        except OSError as exc:
-            raise ConfigError(f"cannot be read: {exc.strerror}", file=str(path)) from exc
-        try:
-            return cls(path, msgspec.json.decode(text, type=Additions))
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"damaged: {exc}", file=str(path)) from exc
-
-    def save(self) -> None:
-        content = msgspec.json.format(msgspec.json.encode(self.additions), indent=2)
-        write_private(self.path, content + b"\n")
-
-    def put(self, entity: Phone | Trunk | Agent) -> None:
-        """Add an entity, or replace one that was added before."""
-        self._table(entity)[entity.id] = entity
-
-    def remove(self, section: str, name: str) -> None:
-        table = getattr(self.additions, section)
-        if name not in table:
-            raise UnknownEntity(section.removesuffix("s"), name)
-        del table[name]
-        if section == "agents":
-            for queue in list(self.additions.members):
-                self._drop_member(queue, name)
-
-    def put_member(self, queue: QueueId, agent: AgentId, penalty: int = 0) -> None:
-        self._drop_member(queue, agent)
-        others = self.additions.members.get(queue, ())
-        self.additions.members[queue] = (*others, Member(agent=agent, penalty=penalty))
-
-    def remove_member(self, queue: QueueId, agent: AgentId) -> None:
-        if not self._drop_member(queue, agent):
-            raise UnknownEntity(f"member added to queue {queue}", agent)
-
-    def _drop_member(self, queue: QueueId, agent: AgentId) -> bool:
-        before = self.additions.members.get(queue, ())
-        after = tuple(m for m in before if m.agent != agent)
-        if after:
-            self.additions.members[queue] = after
-        else:
-            self.additions.members.pop(queue, None)
-        return len(after) != len(before)
-
-    def _table(self, entity: Phone | Trunk | Agent) -> dict[str, Any]:
-        section = f"{type(entity).__name__.lower()}s"
-        table: dict[str, Any] = getattr(self.additions, section)
-        return table
+from callcore.directory_read import changed_entity, read_entity
+from callcore.errors import ConfigError
+from callcore.toml_source import TomlSource
 
 
 def merge(configured: Directory, places: Places, file: DirectoryFile) -> tuple[Directory, Places]:
     """callcore.toml and the additions as one; an id in both is an error that names both places."""
-    changes: dict[str, Any] = {}
-    merged = dict(places)
-    for section in ("phones", "trunks", "agents"):
-        table = dict(getattr(configured, section))
-        for name, entity in getattr(file.additions, section).items():
-            key = f"{section}.{name}"
-            if name in table:
-                raise fault(str(file.path), f"{key}: {places.get(key, '')} has it already")
+    merging = _Merging(configured, places, file)
+    phones, trunks = merging.added("phones"), merging.added("trunks")
+    changes = {
+        "phones": {name: _with_secret(phone, file) for name, phone in phones.items()},
+        "trunks": {name: _with_secret(trunk, file) for name, trunk in trunks.items()},
+        "agents": merging.changed(merging.added("agents"), "agent_settings"),
+        "queues": merging.with_members(merging.changed(merging.queues(), "queue_settings")),
+    }
+    return msgspec.structs.replace(configured, **changes), merging.places
+
+
+class _Merging:
+    """One pass over the additions; `places` gains those of what is added or changed."""
+
+    def __init__(self, configured: Directory, places: Places, file: DirectoryFile) -> None:
+        self._configured = configured
+        self._file = file
+        self._source = TomlSource(str(file.path), "")
+        self.places = dict(places)
+
+    def added(self, section: str) -> dict[str, Any]:
+        table = dict(getattr(self._configured, section))
+        for name, entity in getattr(self._file.additions, section).items():
+            key = self._new(section, name)
             if entity.id != name:
-                raise fault(str(file.path), f"{key}: its id is {entity.id!r}")
+                raise fault(str(self._file.path), f"{key}: its id is {entity.id!r}")
             table[name] = entity
-            merged[key] = str(file.path)
-        changes[section] = table
-    for section in ("phones", "trunks"):
-        changes[section] = {n: _with_secret(e, file) for n, e in changes[section].items()}
-    changes["queues"] = _merge_members(configured.queues, places, file)
-    return msgspec.structs.replace(configured, **changes), merged
+        return table
+
+    def queues(self) -> dict[str, Any]:
+        queues: dict[str, Any] = dict(self._configured.queues)
+        for name, table in self._file.additions.queues.items():
+            self._new("queues", name)
+            queues[name] = read_entity(self._source, ("queues", name), table, Queue)
+        return queues
+
+    def _new(self, section: str, name: str) -> str:
+        key = f"{section}.{name}"
+        if name in getattr(self._configured, section):
+            there = self.places.get(key, "")
+            raise fault(str(self._file.path), f"{key}: {there} has it already")
+        self.places[key] = str(self._file.path)
+        return key
+
+    def changed(self, table: dict[str, Any], settings: str) -> dict[str, Any]:
+        """What is changed of callcore.toml's own; a fault may lie in either file."""
+        section = settings.replace("_settings", "s")
+        for name, changes in getattr(self._file.additions, settings).items():
+            if name not in getattr(self._configured, section):
+                command = f"callcore {section[:-1]} reset {name}"
+                message = f"{settings}.{name}: callcore.toml has it no longer: {command}"
+                raise fault(str(self._file.path), message)
+            table[name] = changed_entity(self._source, (section, name), changes, table[name])
+            self._also_here(f"{section}.{name}")
+        return table
+
+    def _also_here(self, key: str) -> None:
+        place, file = self.places.get(key, ""), str(self._file.path)
+        if not place.endswith(file):
+            self.places[key] = f"{place} and {file}"
+
+    def with_members(self, queues: dict[str, Any]) -> dict[str, Any]:
+        for name, members in self._file.additions.members.items():
+            if name not in queues:
+                command = f"callcore queue reset {name}"
+                message = f"members.{name}: expected the id of a known queue (or: {command})"
+                raise fault(str(self._file.path), message)
+            queues[name] = _with_members(queues[name], members)
+            self._also_here(f"queues.{name}")
+        for name, gone in self._file.additions.removed_members.items():
+            if name in queues:
+                left = tuple(m for m in queues[name].members if m.agent not in gone)
+                queues[name] = msgspec.structs.replace(queues[name], members=left)
+        return queues
+
+
+def _with_members(queue: Queue, members: tuple[Member, ...]) -> Queue:
+    """Those who are members already keep their place in the list."""
+    new = {member.agent: member for member in members}
+    together = [new.pop(member.agent, member) for member in queue.members]
+    return msgspec.structs.replace(queue, members=(*together, *new.values()))
 
 
 def _with_secret(entity: Phone | Trunk, file: DirectoryFile) -> Phone | Trunk:
@@ -120,25 +112,13 @@ def _with_secret(entity: Phone | Trunk, file: DirectoryFile) -> Phone | Trunk:
     return msgspec.structs.replace(entity, secret=secret)
 
 
-def _merge_members(
-    queues: dict[QueueId, Queue], places: Places, file: DirectoryFile
-) -> dict[QueueId, Queue]:
-    merged = dict(queues)
-    for name, members in file.additions.members.items():
-        if name not in merged:
-            raise fault(str(file.path), f"members.{name}: expected the id of a known queue")
-        there = [m.agent for m in merged[name].members]
-        twice = [m.agent for m in members if m.agent in there]
-        if twice:
-            place = places.get(f"queues.{name}", "")
-            raise fault(str(file.path), f"members.{name}.{twice[0]}: {place} has it already")
-        together = (*merged[name].members, *members)
-        merged[name] = msgspec.structs.replace(merged[name], members=together)
-    return merged
-
-
 @contextmanager
-def editing(path: Path, configured: Directory, places: Places) -> Iterator[DirectoryFile]:
+def editing(
+    path: Path,
+    configured: Directory,
+    places: Places,
+    check: Callable[[Directory, Places], None] = check_directory,
+) -> Iterator[DirectoryFile]:
     """Read, change, check and save under a lock; nothing is saved when the result is wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("a") as lock:
@@ -146,7 +126,7 @@ def editing(path: Path, configured: Directory, places: Places) -> Iterator[Direc
         fcntl.flock(lock, fcntl.LOCK_EX)
         file = DirectoryFile.read(path)
         yield file
-        check_directory(*merge(configured, places, file))
+        check(*merge(configured, places, file))
         file.save()
 
 
@@ -186,25 +166,3 @@ def hash_pin(pin: str) -> str:
 def check_pin(pin: str) -> None:
     if not (pin.isascii() and pin.isdigit() and 4 <= len(pin) <= 12):
         raise ConfigError("PIN: expected 4 to 12 digits")
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file atomically, readable for its owner only, safe against a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        keep_owner(handle, path if path.exists() else path.parent)
-        with os.fdopen(os.dup(handle), "wb") as file:
-            file.write(content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    temporary.replace(path)
-
-
-def keep_owner(handle: int, like: Path) -> None:
-    """What root writes stays readable for the user the server runs as."""
-    if os.geteuid() == 0:
-        status = like.stat()
-        os.fchown(handle, status.st_uid, status.st_gid)

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from callcore.directory import Agent, Directory, Phone
+from callcore.directory_additions import DirectoryFile
 from callcore.directory_check import ID
-from callcore.directory_file import DirectoryFile, check_pin, hash_pin, new_secret
+from callcore.directory_file import check_pin, hash_pin, new_secret
 from callcore.errors import ConfigError
 from callcore.toml_source import describe, suggestion
 from callcore.types import Reach

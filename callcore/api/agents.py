@@ -7,8 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from callcore.api.changes import add, remove
+from callcore.api.changes import add, change, configured, remove
 from callcore.api.endpoint import Call, Done, Endpoint
+from callcore.api.queues import ResetInput, SettingsInput
 from callcore.call.events import (
     AgentLogin,
     AgentLogout,
@@ -107,6 +108,28 @@ async def to_agent(given: AgentInput) -> Agent:
     )  # fmt: skip
 
 
+async def set_keys(call: Call) -> Done:
+    name = _agent(call)
+    settings = dict(call.body.settings)
+    if "pin" in settings:
+        settings["pin_hash"] = await asyncio.to_thread(hash_pin, str(settings.pop("pin")))
+    await change(call.context, lambda file: file.set_agent(name, settings))
+    return Done()
+
+
+async def reset(call: Call) -> Done:
+    name = configured(call.context, "agents", _agent(call))
+    await change(call.context, lambda file: file.reset_agent(name, call.body.keys))
+    return Done()
+
+
+def _agent(call: Call) -> str:
+    name = call.path["id"]
+    if name not in call.context.switchboard.settings().directory.agents:
+        raise UnknownEntity("agent", name[:80])
+    return name
+
+
 async def delete(call: Call) -> Done:
     await remove(call.context, "agents", call.path["id"])
     return Done()
@@ -160,7 +183,22 @@ ENDPOINTS = (
     Endpoint("POST", ALL, create, "Add an agent", body=AgentInput, status=201),
     Endpoint("GET", ONE, show, "One agent", answer=AgentView),
     Endpoint("GET", f"{ONE}/why", why, "Why an agent is offered nothing now", answer=AgentWhy),
+    Endpoint(
+        "PATCH",
+        ONE,
+        set_keys,
+        "Change skills, groups, capacity …; `pin` is hashed",
+        body=SettingsInput,
+    ),
     Endpoint("DELETE", ONE, delete, "Remove an agent added at run time"),
+    Endpoint(
+        "POST",
+        f"{ONE}/reset",
+        reset,
+        "Drop what was changed at run time",
+        body=ResetInput,
+        body_optional=True,
+    ),
     Endpoint(
         "POST", f"{ONE}/login", log_in, "Log an agent in", body=LoginInput, body_optional=True
     ),

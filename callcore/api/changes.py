@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
 
 from callcore.api.endpoint import Context
-from callcore.directory import Agent, Phone, Trunk
-from callcore.directory_file import DirectoryFile, editing
+from callcore.config import Settings
+from callcore.directory import Agent, Phone, Trunk, without_secrets
+from callcore.directory_additions import DirectoryFile
+from callcore.directory_file import editing
+from callcore.directory_read import keys_changed
 from callcore.errors import Refused, UnknownEntity
+from callcore.site_check import check_change
 from callcore.types import QueueId
 
 
 async def change(context: Context, edit: Callable[[DirectoryFile], None]) -> None:
     """Apply `edit` to var/directory.json and reload; raises ConfigError and changes nothing."""
     settings = context.switchboard.settings()
+    check = functools.partial(check_change, settings)
 
     def write() -> None:
         path = settings.directory_file
-        with editing(path, settings.configured, settings.configured_places) as file:
+        with editing(path, settings.configured, settings.configured_places, check) as file:
             edit(file)
 
     async with context.editing:
@@ -51,3 +60,18 @@ async def remove(context: Context, section: str, name: str) -> None:
     if name not in getattr(settings.directory, section):
         raise UnknownEntity(section[:-1], name[:80])
     await change(context, lambda file: file.remove(section, name))
+
+
+def configured(context: Context, section: str, name: str) -> str:
+    """Only what callcore.toml has can go back to it."""
+    if name not in getattr(context.switchboard.settings().configured, section):
+        raise Refused(f"{section[:-1]} {name!r} was added at run time: callcore.toml has none")
+    return name
+
+
+def settings_now(settings: Settings, section: str, name: str) -> tuple[dict[str, Any], list[str]]:
+    """Keys that are not at their default, without secrets; and those changed at run time."""
+    entity = getattr(without_secrets(settings.directory), section)[name]
+    base = getattr(without_secrets(settings.configured), section).get(name)
+    table = msgspec.to_builtins(entity)
+    return {key: value for key, value in table.items() if key != "id"}, keys_changed(entity, base)

@@ -21,7 +21,7 @@ from callcore.cli.common import (
 from callcore.types import Reach
 
 if TYPE_CHECKING:
-    from callcore.directory_file import DirectoryFile
+    from callcore.directory_additions import DirectoryFile
 
 app = typer.Typer(help="Agents and their sessions.", no_args_is_help=True)
 
@@ -38,6 +38,8 @@ def add(
     ),
     reach: Reach = typer.Option(Reach.RING, help="How the agent's phone is reached."),
     skill: list[str] = typer.Option([], help="NAME=LEVEL; can be repeated."),
+    language: list[str] = typer.Option([], help="Spoken with customers; can be repeated."),
+    group: list[str] = typer.Option([], help="Group belonged to; can be repeated."),
     queue: list[str] = typer.Option([], help="Queue to serve; can be repeated."),
     as_json: bool = JSON,
     config: Path | None = CONFIG,
@@ -54,7 +56,14 @@ def add(
         raise Refused(f"there is an agent {agent!r} already, in {place}")
     pin_hash = hash_pin(ask_secret("PIN")) if pin else ""
     new = Agent(
-        id=agent, name=name, phone=phone, pin_hash=pin_hash, reach=reach, skills=_skills(skill)
+        id=agent,
+        name=name,
+        phone=phone,
+        pin_hash=pin_hash,
+        reach=reach,
+        skills=_numbers("--skill", skill),
+        languages=tuple(language),
+        groups=tuple(group),
     )
 
     def put(file: DirectoryFile) -> None:
@@ -65,14 +74,15 @@ def add(
     tell_change({"id": agent}, as_json, f"agent {agent} added", edit_directory(settings, put))
 
 
-def _skills(given: list[str]) -> dict[str, int]:
-    skills: dict[str, int] = {}
+def _numbers(option: str, given: list[str]) -> dict[str, int]:
+    numbers: dict[str, int] = {}
     for word in given:
-        name, _, level = word.partition("=")
-        if not name or not (level.isascii() and level.isdigit()):
-            fail(f"--skill {word!r}: expected NAME=LEVEL, as in english=5", BAD_USAGE)
-        skills[name] = int(level)
-    return skills
+        name, _, number = word.partition("=")
+        if not name or not (number.isascii() and number.isdigit()):
+            example = "english=5" if option == "--skill" else "chat=3"
+            fail(f"{option} {word!r}: expected NAME=NUMBER, as in {example}", BAD_USAGE)
+        numbers[name] = int(number)
+    return numbers
 
 
 @app.command()
@@ -82,6 +92,64 @@ def remove(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFI
 
     applied = remove_entity(settings_of(config), "agents", agent)
     tell_change({"id": agent}, as_json, f"agent {agent} removed", applied)
+
+
+@app.command("set")
+def set_keys(
+    agent: str = AGENT,
+    name: str = typer.Option(None, help="The person's name."),
+    phone: str = typer.Option(None, help="Phone used when a login names none."),
+    pin: bool = typer.Option(False, "--pin", help="Ask for a new PIN."),
+    reach: Reach = typer.Option(None, help="How the agent's phone is reached."),
+    skill: list[str] = typer.Option([], help="NAME=LEVEL, 0: has it no longer; repeatable."),
+    language: list[str] = typer.Option([], help="All the languages; repeatable. '': none."),
+    group: list[str] = typer.Option([], help="All the groups; repeatable. '': none."),
+    capacity: list[str] = typer.Option([], help="KIND=CONTACTS at once; repeatable."),
+    cost: float = typer.Option(None, help="What an hour costs."),
+    site: str = typer.Option(None, help="Where the agent sits."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Change an agent's skills, groups …: in force at once, and waiting callers keep their places.
+
+    Skills and capacities that are not named stay as they are."""
+    from callcore.cli.client import edit_directory, find
+    from callcore.directory_file import hash_pin
+
+    settings = settings_of(config)
+    before = find(settings, "agents", agent)
+    given = {"name": name, "phone": phone, "reach": reach, "cost": cost, "site": site}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if pin:
+        changes["pin_hash"] = hash_pin(ask_secret("PIN"))
+    if skill:
+        levels = {**before.skills, **_numbers("--skill", skill)}
+        changes["skills"] = {key: level for key, level in levels.items() if level}
+    if capacity:
+        changes["capacity"] = {**before.capacity, **_numbers("--capacity", capacity)}
+    for key, words in (("languages", language), ("groups", group)):
+        if words:
+            changes[key] = [word for word in words if word]
+    if not changes:
+        fail("expected something to change: see callcore agent set --help", BAD_USAGE)
+    applied = edit_directory(settings, lambda file: file.set_agent(agent, changes))
+    tell_change({"id": agent}, as_json, f"agent {agent}: {', '.join(changes)} changed", applied)
+
+
+@app.command()
+def reset(
+    agent: str = AGENT,
+    keys: list[str] = typer.Argument(None, metavar="[KEY]...", help="Only these."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Back to what callcore.toml says of an agent."""
+    from callcore.cli.client import reset_entity
+
+    applied = reset_entity(
+        config, "agents", agent, lambda file: file.reset_agent(agent, keys or [])
+    )
+    tell_change({"id": agent}, as_json, f"agent {agent} is as in callcore.toml", applied)
 
 
 @app.command("list")

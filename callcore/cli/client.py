@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -13,7 +15,7 @@ from callcore.errors import CallcoreError, ConfigError, Refused, ServerUnreachab
 
 if TYPE_CHECKING:
     from callcore.config import Settings
-    from callcore.directory_file import DirectoryFile
+    from callcore.directory_additions import DirectoryFile
 
 TIMEOUT = 15.0
 ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -121,10 +123,14 @@ def _reason(error: Exception) -> str:
 
 def edit_directory(settings: Settings, edit: Callable[[DirectoryFile], None]) -> bool:
     """Change var/directory.json; a running callcore takes it over at once. True: one did."""
-    from callcore.directory_file import editing
+    import functools
 
+    from callcore.directory_file import editing
+    from callcore.site_check import check_change
+
+    check = functools.partial(check_change, settings)
     path = settings.directory_file
-    with editing(path, settings.configured, settings.configured_places) as file:
+    with editing(path, settings.configured, settings.configured_places, check) as file:
         edit(file)
     try:
         Server(settings).post("reload")
@@ -150,3 +156,28 @@ def add_entity(settings: Settings, entity: Any) -> bool:
         place = settings.places.get(f"{section}.{entity.id}", "")
         raise Refused(f"there is a {section[:-1]} {entity.id!r} already, in {place}")
     return edit_directory(settings, lambda file: file.put(entity))
+
+
+def find(settings: Settings, section: str, name: str) -> Any:
+    """An entity that must be there."""
+    table = getattr(settings.directory, section)
+    if name not in table:
+        raise UnknownEntity(section[:-1], name)
+    return table[name]
+
+
+def reset_entity(
+    config: Path | None, section: str, name: str, edit: Callable[[DirectoryFile], None]
+) -> bool:
+    """Drop run-time changes, also where callcore.toml no longer has what they change."""
+    from callcore.config import find_settings_file, load_file_only
+    from callcore.directory_additions import DirectoryFile
+
+    settings = load_file_only(config or find_settings_file(os.environ), os.environ)
+    additions = DirectoryFile.read(settings.directory_file).additions
+    if name in getattr(additions, section):
+        raise Refused(f"{section[:-1]} {name!r} was added at run time: callcore.toml has none")
+    changed = getattr(additions, f"{section[:-1]}_settings"), additions.members
+    if name not in getattr(settings.configured, section) and not any(name in t for t in changed):
+        raise UnknownEntity(section[:-1], name)
+    return edit_directory(settings, edit)

@@ -1,9 +1,10 @@
-"""`queue why` and `agent why` for people: a table of agents or queues, each rule a sentence."""
+"""`queue why`, `agent why` and settings for people: tables, each rule a sentence."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import typer
 
 from callcore.cli.call import when
@@ -37,6 +38,23 @@ def agent(answer: dict[str, Any]) -> None:
         for row in answer["queues"]
     ]  # fmt: skip
     print_table("Queues served", QUEUES, rows)
+
+
+def settings_rows(
+    settings: dict[str, Any], changed: list[str], base: dict[str, Any] | None
+) -> list[tuple[str, str, str]]:
+    """Key, value now, and what callcore.toml says where that is something else."""
+    rows = []
+    for key in dict.fromkeys([*settings, *changed]):
+        other = ""
+        if key in changed:
+            other = _toml((base or {}).get(key, "the default"))
+        rows.append((key, _toml(settings.get(key, "the default")), other))
+    return rows
+
+
+def _toml(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _headline(answer: dict[str, Any]) -> str:

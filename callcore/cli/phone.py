@@ -120,7 +120,7 @@ def import_file(
     """Add phones from a CSV file, all or none; made passwords: `callcore phone list --secrets`."""
     from callcore.cli.client import edit_directory
     from callcore.cli.importing import rows_of
-    from callcore.directory_file import DirectoryFile
+    from callcore.directory_additions import DirectoryFile
     from callcore.directory_import import read_phones
 
     rows = rows_of(lambda: read_phones(str(file), file.read_bytes()))

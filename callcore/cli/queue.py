@@ -1,17 +1,30 @@
-"""`callcore queue`: queues, the callers in them, and members added at run time."""
+"""`callcore queue`: queues, the callers in them, and changes while they work."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from callcore.cli.common import CONFIG, JSON, print_table, settings_of, tell, tell_change
+from callcore.cli.common import (
+    BAD_USAGE,
+    CONFIG,
+    JSON,
+    fail,
+    print_table,
+    settings_of,
+    tell,
+    tell_change,
+)
+from callcore.errors import Refused
 
 app = typer.Typer(help="Queues.", no_args_is_help=True)
 
 QUEUE = typer.Argument(help="Id of the queue.")
-AGENT = typer.Argument(help="Id of the agent.")
+MEMBER = typer.Argument(metavar="AGENT", help="Id of the agent, or @ and the name of a group.")
+KEYS = "As in callcore.toml: strategy=ring_all weight=2 hours.zone=UTC 'overflow_rules=[]'."
 CONTACT = typer.Argument(help="Id of the contact (of the call).")
 
 
@@ -31,55 +44,145 @@ def list_all(as_json: bool = JSON, config: Path | None = CONFIG) -> None:
 
 @app.command()
 def show(queue: str = QUEUE, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
-    """One queue: its callers, first in line first, and its members."""
+    """One queue: its callers, first in line first, its members, its settings."""
     import msgspec
 
-    from callcore.cli.monitor import fetch
-    from callcore.errors import UnknownEntity
-    from callcore.monitor.view import agent_table, call_table, queue_table
+    from callcore.cli.client import Server
+    from callcore.cli.explaining import settings_rows
+    from callcore.monitor.view import Snapshot, agent_table, call_table, queue_table
 
-    now = fetch(config)
-    found = tuple(row for row in now.queues if row.id == queue)
-    if not found:
-        raise UnknownEntity("queue", queue)
-    waiting = (row for row in now.calls if row.queue == queue and row.position)
-    calls = tuple(sorted(waiting, key=lambda row: row.position))
-    agents = tuple(row for row in now.agents if row.id in found[0].members)
+    settings = settings_of(config)
+    answer = Server(settings).get("queues", queue)
     if as_json:
-        tell({"queue": found[0], "waiting": calls, "members": agents}, True, "")
+        tell(answer, True, "")
         return
-    part = msgspec.structs.replace(now, queues=found, calls=calls, agents=agents)
-    for table in (queue_table(part), call_table(part), agent_table(part)):
+    now = msgspec.convert(
+        {"at": time.time(), "queues": [answer["queue"]], "calls": answer["waiting"],
+         "agents": answer["members"]},
+        Snapshot,
+    )  # fmt: skip
+    for table in (queue_table(now), call_table(now), agent_table(now)):
         print_table(table.title, table.columns, table.rows)
         typer.echo()
+    base = settings.configured.queues.get(queue)
+    rows = settings_rows(answer["settings"], answer["changed"], msgspec.to_builtins(base))
+    print_table("Settings", ("key", "value", "in callcore.toml"), rows)
+
+
+@app.command()
+def add(
+    queue: str = QUEUE,
+    settings: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help=KEYS),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Add a queue."""
+    from callcore.cli.client import edit_directory
+
+    known = settings_of(config)
+    if queue in known.directory.queues:
+        place = known.places.get(f"queues.{queue}", "")
+        raise Refused(f"there is a queue {queue!r} already, in {place}")
+    table = _changes(settings or [])
+    applied = edit_directory(known, lambda file: file.add_queue(queue, table))
+    tell_change({"id": queue}, as_json, f"queue {queue} added", applied)
+
+
+@app.command()
+def remove(queue: str = QUEUE, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """Remove a queue that was added at run time; its callers overflow."""
+    from callcore.cli.client import remove_entity
+
+    applied = remove_entity(settings_of(config), "queues", queue)
+    tell_change({"id": queue}, as_json, f"queue {queue} removed", applied)
+
+
+@app.command("set")
+def set_keys(
+    queue: str = QUEUE,
+    settings: list[str] = typer.Argument(metavar="KEY=VALUE...", help=KEYS),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Change settings of a queue: in force at once, and waiting callers keep their places."""
+    import msgspec
+
+    from callcore.cli.client import edit_directory, find
+
+    known = settings_of(config)
+    before = msgspec.to_builtins(find(known, "queues", queue))
+    changes = _changes(settings, before)
+    applied = edit_directory(known, lambda file: file.set_queue(queue, changes))
+    told = {"id": queue, "settings": changes}
+    tell_change(told, as_json, f"queue {queue}: {', '.join(settings)}", applied)
+
+
+@app.command()
+def reset(
+    queue: str = QUEUE,
+    keys: list[str] = typer.Argument(None, metavar="[KEY]...", help="Only these; `members` too."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Back to what callcore.toml says: these settings, or all and the members."""
+    from callcore.cli.client import reset_entity
+
+    applied = reset_entity(
+        config, "queues", queue, lambda file: file.reset_queue(queue, keys or [])
+    )
+    tell_change({"id": queue}, as_json, f"queue {queue} is as in callcore.toml", applied)
 
 
 @app.command()
 def add_member(
     queue: str = QUEUE,
-    agent: str = AGENT,
+    agent: str = MEMBER,
     penalty: int = typer.Option(0, min=0, max=1000, help="Lower is offered first."),
+    position: int = typer.Option(
+        0, min=0, max=10_000, help="Place, for strategies that go by it; 0: as listed."
+    ),
     as_json: bool = JSON,
     config: Path | None = CONFIG,
 ) -> None:
-    """Add an agent to a queue, or set the penalty of one added before."""
-    from callcore.cli.client import edit_directory
+    """Add an agent or a group to a queue, or change penalty and position of a member."""
+    from callcore.cli.client import edit_directory, find
 
-    settings = settings_of(config)
-    applied = edit_directory(settings, lambda file: file.put_member(queue, agent, penalty))
+    known = settings_of(config)
+    find(known, "queues", queue)
+    applied = edit_directory(known, lambda file: file.put_member(queue, agent, penalty, position))
     tell_change({"queue": queue, "agent": agent}, as_json, f"{agent} serves {queue}", applied)
 
 
 @app.command()
 def remove_member(
-    queue: str = QUEUE, agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG
+    queue: str = QUEUE, agent: str = MEMBER, as_json: bool = JSON, config: Path | None = CONFIG
 ) -> None:
-    """Remove a member that was added at run time."""
-    from callcore.cli.client import edit_directory
+    """Take a member out of a queue."""
+    from callcore.cli.client import edit_directory, find
 
-    applied = edit_directory(settings_of(config), lambda file: file.remove_member(queue, agent))
+    known = settings_of(config)
+    find(known, "queues", queue)
+    base = known.configured.queues.get(queue)
+    applied = edit_directory(known, lambda file: file.remove_member(queue, agent, base))
     told = {"queue": queue, "agent": agent}
     tell_change(told, as_json, f"{agent} no longer serves {queue}", applied)
+
+
+def _changes(words: list[str], before: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Keys and values; a table of which only a part was named keeps the rest."""
+    from callcore.directory import Queue
+    from callcore.directory_read import read_changes
+
+    try:
+        changes = read_changes(words, Queue)
+    except ValueError as exc:
+        fail(f"{exc.args[0]!r}: expected KEY=VALUE, as in weight=2 or hours.zone=UTC", BAD_USAGE)
+    for word in words:
+        key, dot, _ = word.partition("=")[0].partition(".")
+        table = (before or {}).get(key)
+        if dot and isinstance(table, dict):
+            changes[key] = {**table, **changes[key]}
+    return changes
 
 
 @app.command()

@@ -179,14 +179,64 @@ async def test_an_agent_is_added_with_queue_and_pin(api, switch):
 
 
 async def test_members_are_added_and_removed(api, switch):
-    """A member of callcore.toml stays; one added here can go."""
+    """Any member can get another place or go; the agent has to be known."""
     path = "/api/v1/queues/sales/members/"
     assert (await api("PUT", f"{path}a2", {"penalty": 5}))[0] == 200
     assert switch.settings().directory.queues["sales"].members[-1].penalty == 5
     assert (await api("DELETE", f"{path}a2"))[0] == 200
-    assert (await api("DELETE", f"{path}a1"))[0] == 404
+    assert (await api("DELETE", f"{path}a2"))[0] == 404
+    assert (await api("DELETE", f"{path}a1"))[0] == 200
+    assert switch.settings().directory.queues["sales"].members == ()
+    assert (await api("PUT", f"{path}a1", {"position": 3}))[0] == 200
+    assert switch.settings().directory.queues["sales"].members[0].position == 3
     assert (await api("PUT", f"{path}nobody"))[0] == 404
-    assert (await api("PUT", f"{path}a1"))[0] == 422
+    assert (await api("PUT", f"{path}@nobody"))[0] == 422
+    assert (await api("PUT", "/api/v1/queues/none/members/a1"))[0] == 404
+
+
+async def test_settings_change_while_running(api, switch):
+    """A queue's and an agent's keys, seen at once, wrong ones refused, reset to the file."""
+    url = "/api/v1/queues/sales"
+    body = {"settings": {"strategy": "ring_all", "rings": [{"after_seconds": 9}]}}
+    assert (await api("PATCH", url, body))[0] == 200
+    assert switch.settings().directory.queues["sales"].rings[0].after_seconds == 9.0
+    shown = (await api("GET", url))[1]
+    assert shown["settings"]["strategy"] == "ring_all"
+    assert shown["changed"] == ["strategy", "rings"]
+    status, answer = await api("PATCH", url, {"settings": {"ring_seconds": -1}})
+    assert (status, "queues.sales.ring_seconds = -1.0: expected 0 or" in answer["error"]) == (
+        422, True,
+    )  # fmt: skip
+    assert (await api("PATCH", url, {"settings": {"overflow": "nowhere"}}))[0] == 422
+    assert (await api("POST", f"{url}/reset", {"keys": ["rings"]}))[0] == 200
+    assert (await api("GET", url))[1]["changed"] == ["strategy"]
+    assert (await api("POST", f"{url}/reset"))[0] == 200
+    assert (await api("GET", url))[1]["changed"] == []
+    assert (await api("PATCH", "/api/v1/queues/none", {"settings": {}}))[0] == 404
+    url = "/api/v1/agents/a1"
+    body = {"settings": {"skills": {"english": 5}, "groups": ["night"], "pin": "2468"}}
+    assert (await api("PATCH", url, body))[0] == 200
+    agent = switch.settings().directory.agents["a1"]
+    assert (agent.skills, agent.groups, agent.phone) == ({"english": 5}, ("night",), "p1")
+    assert agent.pin_hash.startswith("$argon2id$")
+    assert (await api("PATCH", url, {"settings": {"capacity": {"fax": 1}}}))[0] == 422
+    assert (await api("POST", f"{url}/reset"))[0] == 200
+    assert switch.settings().directory.agents["a1"].skills == {}
+    assert (await api("PATCH", "/api/v1/agents/none", {"settings": {}}))[0] == 404
+
+
+async def test_a_queue_is_added_and_removed(api, switch):
+    """Like one of callcore.toml; that one can be removed there alone."""
+    body = {"id": "late", "settings": {"members": ["a1"], "weight": 2}}
+    assert (await api("POST", "/api/v1/queues", body))[0] == 201
+    assert switch.settings().directory.queues["late"].weight == 2.0
+    assert (await api("POST", "/api/v1/queues", body))[0] == 409
+    assert (await api("POST", "/api/v1/queues/late/reset"))[0] == 409
+    assert (await api("PATCH", "/api/v1/queues/late", {"settings": {"weight": 3}}))[0] == 200
+    assert (await api("POST", "/api/v1/queues", {"id": "BAD ID"}))[0] == 422
+    assert (await api("DELETE", "/api/v1/queues/late"))[0] == 200
+    assert (await api("DELETE", "/api/v1/queues/late"))[0] == 404
+    assert (await api("DELETE", "/api/v1/queues/sales"))[0] == 409
 
 
 async def test_what_the_file_says_is_removed_in_the_file(api):

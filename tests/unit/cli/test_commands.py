@@ -214,6 +214,70 @@ async def test_what_is_added_is_in_force_at_once(switch):
     assert list(switch.settings().directory.phones) == ["p1"]
 
 
+async def test_settings_change_while_running(switch):
+    """Queues and agents get other settings; `queue show` tells which, and `reset` drops them."""
+    words = ["strategy=ring_all", "weight=2", "hours.zone=UTC"]
+    result = await arun("queue", "set", "sales", *words)
+    assert result.out == "queue sales: strategy=ring_all, weight=2, hours.zone=UTC\n"
+    await arun("queue", "set", "sales", "hours.country=DE")
+    queue = switch.settings().directory.queues["sales"]
+    assert (queue.strategy, queue.hours.zone, queue.hours.country) == ("ring_all", "UTC", "DE")
+    shown = await arun("queue", "show", "sales")
+    assert [line.split() for line in shown.out.splitlines() if line.startswith("strategy")] == [
+        ["strategy", "ring_all", "the", "default"]
+    ]
+    result = await arun("queue", "set", "sales", "weight=0", "--json")
+    assert (result.code, "queues.sales.weight = 0.0: expected more than 0" in result.err) == (
+        2, True,
+    )  # fmt: skip
+    assert (await arun("queue", "set", "sales", "weight")).code == 2
+    assert (await arun("queue", "set", "none", "weight=1")).err == (
+        "callcore: no queue named 'none'\n"
+    )
+    await arun("queue", "reset", "sales", "hours")
+    assert switch.settings().directory.queues["sales"].hours is None
+    assert (await arun("queue", "reset", "sales")).code == 0
+    assert (await arun("queue", "reset", "none")).code == 1
+    settings = switch.settings()
+    assert settings.directory == settings.configured
+    changes = ["--skill", "english=5", "--skill", "zh=2", "--group", "night", "--cost", "3.5"]
+    assert (await arun("agent", "set", "a1", *changes)).code == 0
+    assert (await arun("agent", "set", "a1", "--skill", "zh=0", "--group", "")).code == 0
+    agent = switch.settings().directory.agents["a1"]
+    assert (agent.skills, agent.groups, agent.cost) == ({"english": 5}, (), 3.5)
+    assert (await arun("agent", "set", "a1")).code == 2
+    assert (await arun("agent", "set", "a1", "--capacity", "fax=1")).code == 2
+    assert (await arun("agent", "set", "none", "--cost", "1")).code == 1
+    assert (await arun("agent", "reset", "a1")).code == 0
+    assert switch.settings().directory.agents["a1"].skills == {}
+
+
+async def test_a_queue_is_added_and_removed(switch):
+    """With settings and members; one of callcore.toml is removed there."""
+    assert (await arun("queue", "add", "late", "weight=2", 'members=["a1"]')).code == 0
+    assert switch.settings().directory.queues["late"].members[0].agent == "a1"
+    assert (await arun("queue", "add-member", "sales", "a1", "--position", "4")).code == 0
+    assert switch.settings().directory.queues["sales"].members[0].position == 4
+    assert (await arun("queue", "remove-member", "sales", "a1")).code == 0
+    assert switch.settings().directory.queues["sales"].members == ()
+    assert (await arun("queue", "add", "late")).err.startswith(
+        "callcore: there is a queue 'late' already, in "
+    )
+    assert (await arun("queue", "reset", "late")).code == 1
+    assert (await arun("queue", "remove", "late")).out == "queue late removed\n"
+    assert "remove it there" in (await arun("queue", "remove", "sales")).err
+
+
+def test_what_changes_a_queue_that_is_gone_can_be_dropped(config):
+    """The other commands refuse to work then, and name this one."""
+    assert run("queue", "set", "sales", "weight=2").code == 0
+    config.write_text(config.read_text().replace("[queues.sales]", "[queues.other]"))
+    result = run("agent", "list")
+    assert (result.code, "callcore queue reset sales" in result.err) == (2, True)
+    assert run("queue", "reset", "sales").code == 0
+    assert run("agent", "list").code == 0
+
+
 def test_added_while_nothing_runs(config):
     """The directory is changed all the same, and the command says when it counts."""
     result = run("phone", "add", "p2", "--secret", "--codec", "alaw", stdin="given\n")

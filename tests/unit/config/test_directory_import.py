@@ -3,7 +3,7 @@
 import pytest
 
 from callcore.directory import Agent, Directory, Phone, Queue, Transport
-from callcore.directory_file import Additions, DirectoryFile
+from callcore.directory_additions import Additions, DirectoryFile
 from callcore.directory_import import RowsRefused, put_agents, read_agents, read_phones
 from callcore.errors import ConfigError
 from callcore.types import Reach
