@@ -23,6 +23,8 @@ def begin(cx: Context, call: Call) -> None:
 
 def timer(cx: Context, call: Call) -> None:
     """The next announcement is due, or the end of the present one was never told."""
+    if call.announce_at is None or cx.now < call.announce_at:
+        return  # an agent took the caller at this very moment
     if _playing(call):
         wait_on(cx, call)
         return

@@ -15,6 +15,7 @@ from callcore.call.announcements import (
 )
 from callcore.call.state import CallState
 from callcore.call.switch import SwitchSnapshot, restore
+from callcore.directory import Member
 from callcore.directory_queue import Announcements
 
 from .desk import QUEUE, Desk, site
@@ -95,6 +96,27 @@ def test_agents_are_offered_while_it_plays_and_the_answer_cuts_it() -> None:
     assert not call.playing
     desk.wait(1000)
     assert sounds(desk) == []
+
+
+def test_an_agent_who_frees_as_it_is_due_is_not_talked_over() -> None:
+    """A line that stays up takes the caller in the moment of the announcement: there is none."""
+    queue = msgspec.structs.replace(
+        QUEUE,
+        announcements=TOLD,
+        members=(Member(agent="cid"),),
+        agent_announcement="text:en/{queue}",
+        wrap_up_seconds=3,
+    )
+    desk = Desk(site(queues={"sales": queue}))
+    desk.login("cid")
+    desk.dial_from("p3", "*15", "line")
+    desk.arrive(channel="x0")
+    desk.played("line")
+    desk.hang_up("x0")
+    call = desk.arrive()
+    desk.wait(3)
+    assert call.agent == "cid"
+    assert [play.channel for play in desk.now_out(act.Play)] == ["line"]
 
 
 def test_the_caller_of_an_agent_who_hears_an_announcement_has_music_again() -> None:
