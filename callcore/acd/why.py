@@ -98,7 +98,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
 
 
-class Prospect(msgspec.Struct, frozen=True, kw_only=True):
+class QueueVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """One queue an agent serves: the most urgent contact there, and what the rules say of both."""
 
     queue: QueueId
@@ -142,22 +142,22 @@ def why_agent(floor: Floor, agent_id: AgentId) -> tuple[Reason, ...]:
     return reasons or (Reason("nothing_waits"),)
 
 
-def prospects(floor: Floor, agent_id: AgentId) -> tuple[Prospect, ...]:
+def queue_verdicts(floor: Floor, agent_id: AgentId) -> tuple[QueueVerdict, ...]:
     """What an agent could be offered in each queue served, in order of the queues."""
     seat = floor.seats.get(agent_id)
     if seat is None:
         return ()
-    return tuple(_prospect(floor, queue, seat) for queue, _ in seat.places)
+    return tuple(_queue_verdict(floor, queue, seat) for queue, _ in seat.places)
 
 
-def _prospect(floor: Floor, queue: LiveQueue, seat: Seat) -> Prospect:
+def _queue_verdict(floor: Floor, queue: LiveQueue, seat: Seat) -> QueueVerdict:
     heads = [line.head for line in queue.lines.values() if line.head is not None]
     name = queue.config.id
     if not heads:
-        return Prospect(queue=name, waiting=queue.size)
+        return QueueVerdict(queue=name, waiting=queue.size)
     contact = floor.contacts[min(heads)[-1]]
     verdict = _verdict(floor, queue, contact, seat)
-    return Prospect(
+    return QueueVerdict(
         queue=name,
         waiting=queue.size,
         contact=contact.id,

@@ -8,8 +8,7 @@ from datetime import datetime
 import msgspec
 
 from callcore.acd.distributor import Distributor
-from callcore.acd.views import WaitingView
-from callcore.acd.why import Explanation, Reason, prospects, render
+from callcore.acd.why import Reason, queue_verdicts, render
 from callcore.call.record import CallEvent
 from callcore.directory import Agent
 from callcore.errors import UnknownEntity
@@ -65,7 +64,7 @@ class ContactWhy(msgspec.Struct, frozen=True, kw_only=True):
     offers: tuple[OfferMade, ...] = ()
 
 
-class ProspectView(msgspec.Struct, frozen=True, kw_only=True):
+class QueueWhy(msgspec.Struct, frozen=True, kw_only=True):
     """One queue an agent serves, and the rules about the first contact that waits there."""
 
     queue: QueueId
@@ -81,7 +80,7 @@ class AgentWhy(msgspec.Struct, frozen=True, kw_only=True):
     agent: AgentId
     name: str = ""
     reasons: tuple[ReasonView, ...] = ()
-    queues: tuple[ProspectView, ...] = ()
+    queues: tuple[QueueWhy, ...] = ()
 
 
 def contact_why(
@@ -91,21 +90,17 @@ def contact_why(
     entry = distributor.floor.contacts.get(contact)
     if entry is None:
         return None
-    places = distributor.waiting(now, entry.queue)
-    place = next(each for each in places if each.contact == contact)
-    return _waiting(distributor.why_contact(contact), place, agents)
-
-
-def _waiting(found: Explanation, place: WaitingView, agents: Mapping[AgentId, Agent]) -> ContactWhy:
+    found = distributor.why_contact(contact)
     return ContactWhy(
-        contact=found.contact,
+        contact=contact,
         state="waiting",
-        queue=place.queue,
+        queue=entry.queue,
         waits_for=view(found.waits_for),
         urgency=found.urgency,
-        priority=place.priority,
-        position=place.position,
-        waited=place.waited,
+        priority=entry.priority,
+        position=distributor.position(contact) or 0,
+        waited=max(0.0, now - entry.since),
+        estimated_wait=distributor.estimate(contact, now),
         members=tuple(
             MemberWhy(
                 agent=each.agent,
@@ -130,14 +125,14 @@ def agent_why(
         name=agents[agent].name if agent in agents else "",
         reasons=tuple(map(view, reasons)),
         queues=tuple(
-            ProspectView(
+            QueueWhy(
                 queue=each.queue,
                 waiting=each.waiting,
                 contact=each.contact,
                 eligible=each.eligible,
                 reasons=tuple(map(view, each.reasons)),
             )
-            for each in prospects(distributor.floor, agent)
+            for each in queue_verdicts(distributor.floor, agent)
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callcore.acd import events as ev
-from callcore.acd.why import TEXTS, prospects, render
+from callcore.acd.why import TEXTS, queue_verdicts, render
 from callcore.directory import Agent
 
 
@@ -105,13 +105,13 @@ def test_the_first_contact_of_each_queue_an_agent_serves(floor, make_queue):
     floor.call("c1", "q", skills={"zh": 2})
     floor.call("c2", "q")
     floor.call("c3", "r")
-    first, second, third = prospects(floor.distributor.floor, "ann")
+    first, second, third = queue_verdicts(floor.distributor.floor, "ann")
     assert (first.queue, first.waiting, first.contact) == ("q", 2, "c1")
     assert [str(reason) for reason in first.reasons] == ["is logged out", "lacks zh at level 2"]
     assert (second.contact, second.eligible) == ("c3", False)
     assert (third.waiting, third.contact, third.reasons) == (0, "", ())
-    assert prospects(floor.distributor.floor, "bob") == ()
-    assert prospects(floor.distributor.floor, "zoe") == ()
+    assert queue_verdicts(floor.distributor.floor, "bob") == ()
+    assert queue_verdicts(floor.distributor.floor, "zoe") == ()
 
 
 def test_codes_of_offers_can_be_read(floor, make_queue):
