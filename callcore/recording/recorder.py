@@ -54,6 +54,7 @@ CLOCK_SECONDS = 1.0
 SETTLE_SECONDS = 0.3
 #: One whose writer could not be told: its blocks come every 1.02 s.
 ABANDONED_SECONDS = 3.0
+BLOCK_SECONDS = 1.02
 MINIMUM_FREE_BYTES = 64 << 20
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}\Z")
@@ -440,10 +441,16 @@ class Recorder:
         return Finalised(row, raws)
 
     async def _settled(self, path: Path, seconds: float) -> None:
-        """Wait until the raw files have not grown for so long."""
+        """Wait until the raw files have not grown for so long.
+
+        Asterisk writes the last block a moment after it was told to stop: that a file has not grown
+        so far says something only for longer than a block lasts.
+        """
         raws = [Path(part.raw) for part, _ in split_parts(self._read(path))]
         before = None
-        while (now := _growth(raws)) != before and time.time() - now[1] < seconds:
+        while (now := _growth(raws)) != before and (
+            seconds < BLOCK_SECONDS or time.time() - now[1] < seconds
+        ):
             before = now
             await asyncio.sleep(seconds)
 

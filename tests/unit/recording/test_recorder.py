@@ -115,6 +115,22 @@ async def test_a_recording_becomes_a_lossless_file_and_a_row(world: World) -> No
     assert world.pending() == []
 
 
+async def test_the_last_block_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a call shorter than a block it is all: Asterisk writes it after the stop was answered."""
+    monkeypatch.setattr(module, "SETTLE_SECONDS", 0.5)
+    await world.recorder.start(START)
+    raw = world.tap.raws["ch1"]
+    started = raw.stat().st_mtime - 0.6
+    set_clock(raw, started, 0.0)
+    await world.recorder.stop(STOP)
+    await asyncio.sleep(0.1)  # Asterisk's moment
+    raw.write_bytes(ramp(0.6).tobytes())
+    set_clock(raw, started, 0.6)
+    await world.recorder.idle()
+    assert world.told[0].failure == ""
+    assert np.array_equal(world.sound(world.told[0])[-1000:], ramp(0.6)[-1000:])
+
+
 async def test_a_pause_is_silent_and_listed(world: World) -> None:
     """Between pause and resume nothing is heard, even if the back end could not be told."""
     await world.recorder.start(START)
