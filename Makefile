@@ -1,6 +1,8 @@
 # make demo and make test are all one needs; both set up what is missing.
 PY := .venv/bin/python
 export BACKEND ?= asterisk
+# Processes that make test shares its work among.
+WORKERS ?= 2
 
 .PHONY: help setup demo run test check bench clean
 
@@ -18,7 +20,7 @@ run: setup      ## serve in the foreground
 
 # The acceptance tests wait for calls most of the time; the order of the files is pyproject.toml's.
 test: setup     ## all tests
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup    ## format, lint, types
 	@$(PY) -m ruff format --check .

@@ -10,6 +10,7 @@ import pytest
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony import managed
 from callcore.telephony.ami import Ami, AmiSettings
+from tests.acceptance.floor import until
 from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.worlds import AsteriskWorld
 
@@ -31,8 +32,8 @@ async def test_a_channel_is_recorded_by_its_id(real: AsteriskWorld) -> None:
     await backend.start_mixmonitor(channel, str(raw))
     await backend.mute_mixmonitor(channel, True)
     await backend.mute_mixmonitor(channel, False)
+    await until(raw.exists)  # made by a thread of its own, in its time
     await backend.stop_mixmonitor(channel)
-    assert raw.exists()
     gone = "1700000000.1"
     for attempt in (backend.start_mixmonitor, backend.mute_mixmonitor):
         with pytest.raises(ActionRefused) as refused:
