@@ -15,6 +15,7 @@ from callcore.acd.choosing import anyone_idle
 from callcore.acd.contact import Contact
 from callcore.acd.events import ContactQueued, Direction, OverflowReason
 from callcore.acd.floor import Floor
+from callcore.acd.limits import target
 from callcore.acd.prospects import prospect
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.directory import Queue
@@ -29,18 +30,11 @@ class Refusal(NamedTuple):
     to: str = ""
 
 
-class GivingUp(NamedTuple):
-    """When a queue gives up on a contact, and where it goes then."""
-
-    after_seconds: float
-    to: str = ""
-
-
 def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float) -> Contact:
     """The contact that asks to enter; its place is worked out when it does."""
     config = queue.config
     since = event.since if event.since is not None and event.since <= now else now
-    gives_up = giving_up(config, event.direction)
+    gives_up = None if event.direction is Direction.CALLBACK else queue.limits.gives_up
     return Contact(
         id=event.contact,
         queue=event.queue,
@@ -53,7 +47,7 @@ def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float)
         rule=event.rule,
         language=event.language,
         wanted=event.wanted,
-        wanted_until=_wish_until(event, config, floor, now),
+        wanted_until=_wish_until(event, config, floor, now) if event.wanted else None,
         value=event.value,
         site=event.site,
         credited_since=since - event.priority * config.priority_seconds,
@@ -66,7 +60,7 @@ def _wish_until(event: ContactQueued, config: Queue, floor: Floor, now: float) -
     """A wish holds while the agent is logged in, for so long from entering."""
     seconds = event.wanted_seconds
     seconds = config.last_agent_seconds if seconds is None else seconds
-    seat = floor.seats.get(event.wanted) if event.wanted else None
+    seat = floor.seats.get(event.wanted)
     if seat is None or seconds <= 0:
         return None
     agent = seat.agent
@@ -74,20 +68,10 @@ def _wish_until(event: ContactQueued, config: Queue, floor: Floor, now: float) -
     return now + seconds if here and agent.capacity.get(config.kind, 0) > 0 else None
 
 
-def giving_up(queue: Queue, direction: Direction) -> GivingUp | None:
-    """The earliest of max_wait_seconds and the rules on waiting; None: the queue never gives up."""
-    if direction is Direction.CALLBACK:
-        return None
-    found = [GivingUp(r.at, r.to) for r in queue.overflow_rules if r.on is OverflowOn.WAIT]
-    if queue.max_wait_seconds > 0:
-        found.append(GivingUp(queue.max_wait_seconds))
-    return min(found, key=lambda each: each.after_seconds, default=None)
-
-
 def refusal(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Refusal | None:
     """Why a contact may not enter now."""
     config = queue.config
-    if contact.direction is Direction.CALLBACK:
+    if not queue.limits.guarded or contact.direction is Direction.CALLBACK:
         return None
     if config.hours is not None and not is_open(config.hours, now):
         return Refusal(OverflowReason.CLOSED, target(config, OverflowOn.CLOSED))
@@ -119,11 +103,6 @@ def _full(queue: LiveQueue) -> Refusal | None:
     if 0 < config.max_size <= queue.size:
         return Refusal(OverflowReason.QUEUE_FULL)
     return None
-
-
-def target(config: Queue, cause: OverflowOn) -> str:
-    """Where the first rule of a cause leads."""
-    return next((rule.to for rule in config.overflow_rules if rule.on is cause), "")
 
 
 def staffed(floor: Floor, queue: LiveQueue, needs: Staffing) -> bool:

@@ -75,7 +75,6 @@ NEXT: dict[State, dict[Step, State]] = {
 }
 #: Which work shows when an agent has several: the one that asks most.
 FOREMOST = (State.TALKING, State.ON_HOLD, State.OFFERED, State.WRAPPING_UP)
-HANDLING = (State.TALKING, State.ON_HOLD, State.WRAPPING_UP)
 
 _IDLE = State.IDLE
 _READY = Status.READY
@@ -148,11 +147,8 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
     missed: int = 0
     #: Gone from the configuration; leaves when the present contact is wrapped up.
     removed: bool = False
-    #: Today: contacts answered, seconds with a contact, and seconds in which one could have come.
+    #: Contacts answered today.
     answered_today: int = 0
-    handling_seconds: float = 0.0
-    available_seconds: float = 0.0
-    today_since: float = 0.0
 
     @property
     def ready(self) -> bool:
@@ -236,8 +232,10 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
     def observed(self) -> State:
         """The state to show: work first, then why an agent without work gets none."""
         work = self.foremost
-        if work is not None:
-            return work.state
+        return self.without_work() if work is None else work.state
+
+    def without_work(self) -> State:
+        """The state to show of an agent who holds nothing."""
         if self.status is Status.LOGGED_OUT:
             return State.LOGGED_OUT
         if not self.reachable and VOICE in self.capacity:
@@ -245,28 +243,3 @@ class LiveAgent(msgspec.Struct, kw_only=True, omit_defaults=True):
         if self.busy:
             return State.BUSY
         return State.PAUSED if self.status is Status.PAUSED else _IDLE
-
-    def spend(self, now: float) -> None:
-        """Account for the time in the state that was shown so far."""
-        self.handling_seconds, self.available_seconds = self._spent(now)
-
-    def _spent(self, now: float) -> tuple[float, float]:
-        """Today's seconds with a contact, and those in which one could have come."""
-        spent = max(0.0, now - max(self.since, self.today_since))
-        if self.state in HANDLING:
-            return self.handling_seconds + spent, self.available_seconds
-        if self.state in (State.IDLE, State.OFFERED):
-            return self.handling_seconds, self.available_seconds + spent
-        return self.handling_seconds, self.available_seconds
-
-    def occupancy(self, now: float) -> float:
-        """The share of today's available time in which contacts were handled; 0 without any."""
-        handling, available = self._spent(now)
-        whole = handling + available
-        return handling / whole if whole > 0 else 0.0
-
-    def begin_day(self, now: float) -> None:
-        """Midnight: the counters of the day start again."""
-        self.today_since = now
-        self.answered_today = 0
-        self.handling_seconds = self.available_seconds = 0.0

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from callcore.acd.agent import LiveAgent
 from callcore.acd.contact import Contact, PlaceInLine
 from callcore.acd.criteria import suits
 from callcore.acd.floor import Floor
@@ -76,8 +77,11 @@ def all_idle(floor: Floor, queue: LiveQueue, contact: Contact) -> Iterator[Seat]
 
 
 def choice_of(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Choice:
+    def occupancy(agent: LiveAgent) -> float:
+        return floor.state.stats.agent_today(agent, now).occupancy or 0.0
+
     position, last = floor.state.last_offered.get(queue.config.id, (0, ""))
-    return Choice(contact, queue.config, now, last, position, floor.state.chance.draw)
+    return Choice(contact, queue.config, now, last, position, occupancy, floor.state.chance.draw)
 
 
 def turn_of(queue: LiveQueue, contact: Contact, now: float) -> Turn:

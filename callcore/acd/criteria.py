@@ -43,7 +43,7 @@ def _idle_time(candidate: Candidate, choice: Choice, largest: float) -> float:
 
 def _occupancy(candidate: Candidate, choice: Choice, largest: float) -> float:
     """1: had nothing to do today."""
-    return 1.0 - candidate.agent.occupancy(choice.now)
+    return 1.0 - choice.occupancy(candidate.agent)
 
 
 def _contacts_today(candidate: Candidate, choice: Choice, largest: float) -> float:

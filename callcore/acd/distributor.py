@@ -221,7 +221,7 @@ class Distributor:
     def _day_began(self, event: ev.DayBegan) -> None:
         self.floor.state.stats.begin_day(self.now)
         for seat in self.floor.seats.values():
-            seat.agent.begin_day(self.now)
+            seat.agent.answered_today = 0
             self.floor.unlist(seat)
             self.floor.list_idle(seat)
 

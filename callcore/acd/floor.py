@@ -13,7 +13,7 @@ import msgspec
 
 from callcore.acd.agent import LiveAgent, Status, Work
 from callcore.acd.chance import Chance
-from callcore.acd.contact import Contact, Stand
+from callcore.acd.contact import Contact
 from callcore.acd.estimate import WaitEstimator
 from callcore.acd.events import ContactId
 from callcore.acd.queue import LiveQueue, Seat
@@ -130,14 +130,14 @@ class Floor:
 
     def line_up(self, contact: Contact) -> None:
         """Where it stands between offers: before the agent it wants, or in its queue's line."""
-        if contact.stand is Stand.WANTED:
+        if contact.wanted_until is not None:
             self.seats[contact.wanted].wanted.add(contact.place)
         else:
             self.queues[contact.queue].line_up(contact)
 
     def step_out(self, contact: Contact) -> None:
         """Out of where it stands: it is offered, left, or moves to another place."""
-        if contact.stand is Stand.WANTED:
+        if contact.wanted_until is not None:
             seat = self.seats.get(contact.wanted)
             if seat is not None:
                 seat.wanted.discard(contact.id)
@@ -146,11 +146,14 @@ class Floor:
 
     def set_due(self, contact: Contact) -> None:
         """Arm the contact's timer with whatever comes first."""
-        times = [t for t in (contact.deadline, contact.wanted_until) if t is not None]
+        due = contact.deadline
+        if contact.wanted_until is not None:
+            due = contact.wanted_until if due is None else min(due, contact.wanted_until)
         rings = self.queues[contact.queue].config.rings
         if contact.ring + 1 < len(rings):
-            times.append(contact.since + rings[contact.ring + 1].after_seconds)
-        contact.due = min(times, default=None)
+            ring = contact.since + rings[contact.ring + 1].after_seconds
+            due = ring if due is None else min(due, ring)
+        contact.due = due
         if contact.due != self.contact_timers.get(contact.id):
             self.contact_timers.set(contact.id, contact.due)
 

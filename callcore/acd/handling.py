@@ -13,7 +13,7 @@ from callcore.acd.agent import State, Step, Work
 from callcore.acd.attendance import TALKS
 from callcore.acd.contact import Contact
 from callcore.acd.events import Direction, OfferResult, OverflowReason
-from callcore.acd.prospects import prospect, tells_waits
+from callcore.acd.prospects import prospect
 from callcore.acd.queue import Seat
 from callcore.acd.routing import SHORTEST_REST, Router
 from callcore.acd.rule import readable
@@ -54,7 +54,7 @@ class Handling:
             each.transferred_in += event.transferred
         self._floor.enter(contact)
         self._router.match_contact(contact, queue)
-        if not contact.offers and tells_waits(queue):
+        if not contact.offers and queue.limits.tells_waits:
             contact.told = prospect(self._floor, contact, self._router.now)
 
     def _refuse(self, event: ev.ContactQueued, reason: OverflowReason, to: str = "") -> None:

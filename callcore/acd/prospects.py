@@ -9,7 +9,6 @@ from callcore.acd.contact import Contact
 from callcore.acd.estimate import Neighbour, estimated_wait
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue
-from callcore.directory_queue import OverflowOn
 from callcore.types import QueueId
 
 #: Queues that share the most agents are looked at, the rest is left to the correction.
@@ -63,13 +62,3 @@ def _ahead(queue: LiveQueue, contact: Contact) -> int:
     """How many stand in the queue's lines before it."""
     place = contact.place
     return sum(entry < place for line in queue.lines.values() for entry in line.entries())
-
-
-def tells_waits(queue: LiveQueue) -> bool:
-    """Whether anything depends on the estimated wait when a contact enters."""
-    config = queue.config
-    return (
-        config.announcements is not None
-        or config.callback is not None
-        or any(rule.on is OverflowOn.ESTIMATED_WAIT for rule in config.overflow_rules)
-    )

@@ -12,6 +12,7 @@ from math import inf
 from callcore.acd.agent import LiveAgent
 from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.estimate import Neighbour, WaitEstimator
+from callcore.acd.limits import limits_of
 from callcore.acd.order import Order
 from callcore.acd.rule import Traits
 from callcore.acd.skills import ANYBODY, Requirement, fits
@@ -90,6 +91,7 @@ class LiveQueue:
 
     def reconfigure(self, config: Queue, kinds: dict[str, Kind]) -> None:
         self.config = config
+        self.limits = limits_of(config)
         self.kind = kinds.get(config.kind, kinds[VOICE])
         self._urgency = RULES[config.urgency]
         plain = config.urgency is Urgency.FAIR and not config.criteria
@@ -137,15 +139,17 @@ class LiveQueue:
     def step_out(self, contact: Contact) -> None:
         """Take a contact out of its line (it is offered, or left)."""
         line = self.lines.get(contact.requirement)
-        if line is not None:
-            line.discard(contact.id)
-            if not line:
-                del self.lines[contact.requirement]
-            if contact.credited_since <= self.earliest:
-                heads = [each.head[0] for each in self.lines.values() if each.head is not None]
-                self.earliest = min(heads, default=inf)
+        if line is None or contact.id not in line:
+            return
+        line.discard(contact.id)
+        if not line:
+            del self.lines[contact.requirement]
+        if contact.credited_since <= self.earliest:
+            heads = [each.head[0] for each in self.lines.values() if each.head is not None]
+            self.earliest = min(heads, default=inf)
 
     def is_open(self, contact: Contact) -> bool:
         """Wants (further) agents."""
-        rings_all = self.strategy.rings_all and contact.stand is Stand.LINE
-        return not contact.offers or (rings_all and not contact.reserved)
+        if not contact.offers:
+            return True
+        return self.strategy.rings_all and contact.stand is Stand.LINE and not contact.reserved

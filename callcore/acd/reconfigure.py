@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from callcore.acd.admission import giving_up
 from callcore.acd.agent import LiveAgent, Status
-from callcore.acd.events import Configured, OverflowReason, WithdrawReason
+from callcore.acd.events import Configured, Direction, OverflowReason, WithdrawReason
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.routing import Router, end_wish
 from callcore.acd.rule import readable
@@ -122,7 +121,7 @@ def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
     queue.reconfigure(config, floor.kinds)
     for contact in waiting:
         contact.kind = config.kind
-        gives_up = giving_up(config, contact.direction)
+        gives_up = None if contact.direction is Direction.CALLBACK else queue.limits.gives_up
         contact.deadline = None if gives_up is None else contact.since + gives_up.after_seconds
         contact.overflow_to = "" if gives_up is None else gives_up.to
         floor.require(contact)

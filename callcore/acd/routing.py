@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
-from callcore.acd.admission import target, unstaffed
+from callcore.acd.admission import unstaffed
 from callcore.acd.agent import LiveAgent, State, Status, Step, Work
 from callcore.acd.choosing import Turn, all_idle, best_contact, best_idle, turn_of
 from callcore.acd.contact import Contact, PlaceInLine, Stand
@@ -27,6 +27,7 @@ from callcore.acd.events import (
     WrapUpEnded,
 )
 from callcore.acd.floor import Floor
+from callcore.acd.limits import target
 from callcore.acd.order import Order
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.wrapup import wrap_up_of
@@ -84,15 +85,15 @@ class Router:
 
         `about` is work that has just ended, where none is left to speak of.
         """
-        before, state = agent.state, agent.observed()
+        work = agent.foremost
+        before, state = agent.state, agent.without_work() if work is None else work.state
         if state is before and not chosen:
             return
         if state is not before:
-            agent.spend(self.now)
             self.floor.state.stats.spend(agent, self.now)
             agent.state = state
             agent.since = self.now
-        work = agent.foremost or about
+        work = work or about
         self.out.append(
             AgentChanged(
                 agent=agent.id,
@@ -114,7 +115,7 @@ class Router:
         self.floor.unlist(seat)
         self._let_go(seat, contact)
         contact.offers.append(agent.id)
-        contact.shared = queue.strategy.rings_all and contact.stand is Stand.LINE
+        contact.shared = queue.strategy.rings_all and contact.wanted_until is None
         if not contact.shared:
             self.floor.step_out(contact)
         ring = queue.config.ring_seconds
@@ -130,7 +131,8 @@ class Router:
         )
         self.floor.hold(agent, work)
         self.floor.arm(agent)
-        self._remember(queue, agent)
+        if queue.strategy.remembers:
+            self._remember(queue, agent)
         stats = self.floor.state.stats
         for each in stats.of(contact.queue, contact.skills):
             each.offers += 1
@@ -156,11 +158,9 @@ class Router:
 
     def _remember(self, queue: LiveQueue, agent: LiveAgent) -> None:
         """Whom a queue that goes round offered last."""
-        if queue.strategy.remembers:
-            member = queue.members.get(agent.id)
-            if member is not None:
-                last = (member.position, agent.id)
-                self.floor.state.last_offered[queue.config.id] = last
+        member = queue.members.get(agent.id)
+        if member is not None:
+            self.floor.state.last_offered[queue.config.id] = (member.position, agent.id)
 
     def _end_offer(self, seat: Seat, contact: Contact, reason: str) -> None:
         """The agent's side of an offer that came to nothing."""
@@ -402,7 +402,7 @@ class Router:
 
     def match_contact(self, contact: Contact, queue: LiveQueue) -> None:
         """A contact in its place takes the best idle agent, or all of them."""
-        if contact.stand is Stand.WANTED:
+        if contact.wanted_until is not None:
             seat = self.floor.seats[contact.wanted]
             if contact.kind in self.floor.kinds_open(seat):
                 self.offer(contact, queue, seat, WANTED)

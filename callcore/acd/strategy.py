@@ -43,6 +43,8 @@ class Choice(NamedTuple):
     #: The agent this queue offered a contact last, and that agent's place.
     last: AgentId
     last_position: int
+    #: The share of today's available time in which an agent had contacts.
+    occupancy: Callable[[LiveAgent], float]
     #: The next number of chance.
     draw: Callable[[], float]
 
@@ -151,7 +153,7 @@ class LeastOccupied(Strategy):
     name = "least_occupied"
 
     def key(self, candidate: Candidate, choice: Choice) -> Key:
-        return (candidate.agent.occupancy(choice.now),)
+        return (choice.occupancy(candidate.agent),)
 
 
 @register

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from callcore.acd.order import Order
 
 Due = tuple[float, str]
 
 
-class Timers:
+class Timers(Order[Due]):
     """At most one deadline per id; the earliest is one look away."""
 
-    __slots__ = ("_order",)
-
-    def __init__(self) -> None:
-        self._order: Order[Due] = Order()
+    __slots__ = ()
 
     def set(self, ident: str, when: float | None) -> None:
         """Set or (None) clear the deadline of an id."""
         if when is None:
-            self._order.discard(ident)
+            self.discard(ident)
         else:
-            self._order.add((when, ident))
+            self.add((when, ident))
 
     def next(self) -> float | None:
-        first = self._order.head
-        return None if first is None else first[0]
-
-    def due(self, now: float) -> Iterator[Due]:
-        """Take out everything due, earliest first."""
-        return self._order.due(now)
+        return None if self.head is None else self.head[0]
 
     def get(self, ident: str) -> float | None:
-        entry = self._order.entry(ident)
+        entry = self._live.get(ident)
         return None if entry is None else entry[0]

@@ -112,16 +112,3 @@ def test_what_an_agent_without_work_may_be_offered(settings, open_kinds):
     """A phone that cannot be reached stops only what goes by phone."""
     ann = agent(**settings)
     assert [name for name, kind in KINDS.items() if ann.may_take(name, kind, KINDS)] == open_kinds
-
-
-def test_occupancy_counts_today_alone():
-    """Handling over handling and available; yesterday's part of a talk is yesterday's."""
-    ann = agent(("voice", State.TALKING), state=State.TALKING, since=0.0)
-    ann.begin_day(100.0)
-    assert ann.occupancy(150.0) == 1.0
-    ann.works.clear()
-    ann.spend(150.0)
-    ann.state, ann.since = State.IDLE, 150.0
-    assert ann.occupancy(300.0) == 0.25
-    ann.begin_day(400.0)
-    assert ann.occupancy(400.0) == 0.0
