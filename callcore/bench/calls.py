@@ -55,7 +55,7 @@ class Scale:
 
     phones: int = 200
     #: Agents of the queue in which callers wait.
-    few: int = 20
+    few: int = 100
     idle_seconds: float = 8.0
     #: After the last call of a load, for rows and recordings.
     settle_seconds: float = 3.0
@@ -63,7 +63,7 @@ class Scale:
     talk_ms: int = 2000
     free: tuple[int, int] = (300, 15)
     """Calls, and calls a second; so are the others."""
-    waiting: tuple[int, int] = (120, 30)
+    waiting: tuple[int, int] = (600, 60)
     many: tuple[int, int] = (1200, 60)
     with_ivr: tuple[int, int] = (150, 12)
 
