@@ -81,6 +81,26 @@ def _after_a_fault(switch: Switch, event: Event | None, now: float) -> list[AnyA
         return begun
 
 
+#: Refusals of the distributor that are a race between two who did nothing wrong.
+_RACES = (
+    "late_answer", "duplicate_answer", "no_such_offer", "already_reserved", "not_connected",
+    "unknown_contact", "no_change", "duplicate_assignment", "already_ready", "already_paused",
+    "already_logged_in", "not_logged_in",
+)  # fmt: skip
+
+
+def log_refused(switch: Switch) -> None:
+    """What the distributor could not use: once, with its ids; the state has not changed."""
+    for code, event in switch.distributor.take_refused():
+        told = {
+            name: value
+            for name in ("contact", "agent", "queue", "status", "rule")
+            if (value := getattr(event, name, ""))
+        }
+        tell = log.debug if code in _RACES else log.warning
+        tell("event_refused", code=code, event_name=type(event).__name__, **told)
+
+
 class Services(Protocol):
     """What the shell does besides telephony."""
 
@@ -156,6 +176,7 @@ class Dispatcher:
         for watch in self.watchers:
             watch(event, actions)
         self._send(actions)
+        log_refused(self.switch)
         if isinstance(event, VoicemailEnded):
             self._services.message_ended(event)
 

@@ -87,6 +87,7 @@ class Distributor:
     def handle(self, event: AnyAcdEvent, now: float) -> list[AnyAcdAction]:
         """Take one event; the actions are in the order they must be carried out."""
         out = self._begin(now)
+        self._router.event = event
         self._handlers[type(event)](event)
         return out
 
@@ -100,6 +101,7 @@ class Distributor:
     def handle_timer(self, now: float) -> list[AnyAcdAction]:
         """Everything due, earliest first; what becomes due meanwhile waits for the next call."""
         out = self._begin(now)
+        self._router.event = None
         now = self._router.now
         due = [(when, ident, self._agent_due) for when, ident in self.floor.agent_timers.due(now)]
         due += [
@@ -121,6 +123,12 @@ class Distributor:
     def ignored(self) -> dict[str, int]:
         """Events that did not fit, by code."""
         return self.floor.state.ignored
+
+    def take_refused(self) -> list[tuple[str, AnyAcdEvent | None]]:
+        """Events that did not fit since the last look, each with its code."""
+        refused = list(self._router.refused)
+        self._router.refused.clear()
+        return refused
 
     # --- reading ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ never exist together, and whoever opens or frees needs to be looked at alone.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
@@ -18,6 +19,7 @@ from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.events import (
     AgentChanged,
     AnyAcdAction,
+    AnyAcdEvent,
     Direction,
     Offer,
     Overflow,
@@ -39,6 +41,8 @@ from callcore.types import AgentId
 SHORTEST_REST = 1.0
 
 RONA = "rona"
+#: Refused events that wait for whoever logs them; older ones are only counted.
+REFUSALS_KEPT = 100
 #: Why a freed agent got this contact; why a contact got this agent is in `LiveQueue.reasons`.
 FREED = ("freed_agent", "most_urgent")
 FREED_WANTED = ("freed_agent", "wanted_agent")
@@ -57,11 +61,15 @@ class Router:
         self.floor = floor
         self.now = floor.state.now
         self.out: list[AnyAcdAction] = []
+        #: What is being handled (None: a timer), and what did not fit lately, for the log.
+        self.event: AnyAcdEvent | None = None
+        self.refused: deque[tuple[str, AnyAcdEvent | None]] = deque(maxlen=REFUSALS_KEPT)
 
     def ignore(self, code: str) -> None:
-        """An event does not fit: count it, change nothing."""
+        """The present event does not fit: count it, note it for the log, change nothing."""
         ignored = self.floor.state.ignored
         ignored[code] = ignored.get(code, 0) + 1
+        self.refused.append((code, self.event))
 
     def seat(self, agent: str) -> Seat | None:
         """The agent an event is about; None: nobody knows of one, and the event is ignored."""

@@ -227,3 +227,15 @@ async def test_a_snapshot_waits_for_the_rows_of_what_it_covers(tmp_path: Path) -
 
 def _snapshots(directory: Path) -> int:
     return len(list(directory.glob("*.snap")))
+
+
+async def test_what_the_distributor_refuses_is_logged_once_with_its_ids(tmp_path: Path) -> None:
+    """An agent nobody knows is worth a warning; a repeated wish is not."""
+    async with running(tmp_path) as run:
+        with structlog.testing.capture_logs() as lines:
+            run.dispatcher.post(ev.AgentPaused(agent="zoe", reason="lunch"))
+            run.dispatcher.post(ev.AgentReady(agent="ann"))
+    refused = [line for line in lines if line["event"] == "event_refused"]
+    warned = [(each["code"], each["agent"]) for each in refused if each["log_level"] == "warning"]
+    assert warned == [("unknown_agent", "zoe")]
+    assert len(refused) == 2
