@@ -368,8 +368,9 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
             path = (section, name)
             check_id(name, source.place(path), f"{section}.{name}")
             tables[section][name] = read_entity(source, path, table, kind)
-            places[f"{section}.{name}"] = source.place(path)
+            places.update(_places_of(source, path, table))
     places["feature_codes"] = source.place(("feature_codes",))
+    places["pause_reasons"] = source.place(("pause_reasons",))
     places["statuses"] = source.place(("statuses",))
     directory = Directory(
         **tables,
@@ -387,6 +388,20 @@ def _directory(source: TomlSource, language: LanguageSettings) -> tuple[Director
         language=language.default,
     )
     return directory, places
+
+
+def _places_of(source: TomlSource, path: KeyPath, table: dict[str, Any]) -> Places:
+    """Of a table, of its keys, and of what a list of tables holds."""
+    key = f"{path[0]}.{path[1]}"
+    places = {key: source.place(path)}
+    for name, value in table.items():
+        if isinstance(value, list) and value and source.line((*path, name)) == source.line(path):
+            places |= {
+                f"{key}.{name}[{index + 1}]": source.place((*path, name, index))
+                for index in range(len(value))
+            }
+        places[f"{key}.{name}"] = source.place((*path, name))
+    return places
 
 
 def _kinds(source: TomlSource, places: Places) -> dict[str, Kind]:

@@ -63,7 +63,7 @@ class _Merging:
         if name in getattr(self._configured, section):
             there = self.places.get(key, "")
             raise fault(str(self._file.path), f"{key}: {there} has it already")
-        self.places[key] = str(self._file.path)
+        self._here(key)
         return key
 
     def changed(self, table: dict[str, Any], settings: str) -> dict[str, Any]:
@@ -75,13 +75,12 @@ class _Merging:
                 message = f"{settings}.{name}: callcore.toml has it no longer: {command}"
                 raise fault(str(self._file.path), message)
             table[name] = changed_entity(self._source, (section, name), changes, table[name])
-            self._also_here(f"{section}.{name}")
+            for key in changes:
+                self._here(f"{section}.{name}.{key}")
         return table
 
-    def _also_here(self, key: str) -> None:
-        place, file = self.places.get(key, ""), str(self._file.path)
-        if not place.endswith(file):
-            self.places[key] = f"{place} and {file}"
+    def _here(self, key: str) -> None:
+        self.places[key] = str(self._file.path)
 
     def with_members(self, queues: dict[str, Any]) -> dict[str, Any]:
         for name, members in self._file.additions.members.items():
@@ -90,7 +89,7 @@ class _Merging:
                 message = f"members.{name}: expected the id of a known queue (or: {command})"
                 raise fault(str(self._file.path), message)
             queues[name] = _with_members(queues[name], members)
-            self._also_here(f"queues.{name}")
+            self._here(f"queues.{name}.members")
         for name, gone in self._file.additions.removed_members.items():
             if name in queues:
                 left = tuple(m for m in queues[name].members if m.agent not in gone)

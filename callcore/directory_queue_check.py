@@ -9,8 +9,8 @@ from callcore.acd.criteria import CRITERIA
 from callcore.acd.rule import can_be_met
 from callcore.acd.strategy import STRATEGIES
 from callcore.directory import GROUP, Directory, Queue, kinds_of
-from callcore.directory_faults import Places, check_text, fault, known
-from callcore.directory_queue import VOICE, OverflowOn, OverflowRule, Ring, WrapUp
+from callcore.directory_faults import PLAIN_TEXT, Places, check_text, fault, known, place_of
+from callcore.directory_queue import VOICE, OverflowOn, OverflowRule, Ring, Staffing, WrapUp
 from callcore.errors import InvalidRule
 from callcore.ivr.calendar import Hours
 from callcore.ivr.fields import CHECKS
@@ -26,18 +26,19 @@ Fault = tuple[str, str]
 def check_queues(directory: Directory, places: Places) -> None:
     """Raises `ConfigError` for the first thing that does not fit."""
     _check_kinds(directory, places)
+    _check_pause_reasons(directory, places)
     for queue in directory.queues.values():
         key = f"queues.{queue.id}"
-        place = places.get(key, "")
         for field in ("name", "music", "overflow", "agent_announcement", "language"):
             check_text(getattr(queue, field), f"{key}.{field}", places)
         known(queue.kind, kinds_of(directory.kinds), "kind", key, "kind", places)
         _check_members(queue, directory, places)
-        for check in (_plain, _rule, _rings, _criteria, _limits, _hours, _callback):
+        for check in CHECKS_OF_A_QUEUE:
             for field, expected in check(queue):
+                place = place_of(places, key, field)
                 raise fault(place, f"{key}.{field}: expected {expected}")
-        for rule in queue.overflow_rules:
-            _check_target(queue, rule, directory, places)
+        for number, rule in enumerate(queue.overflow_rules, start=1):
+            _check_target(queue, f"overflow_rules[{number}].to", rule.to, directory, places)
     _check_cycles(directory, places)
 
 
@@ -59,12 +60,27 @@ def _check_kinds(directory: Directory, places: Places) -> None:
             known(name, kinds, "kind", "statuses", status, places)
     for agent in directory.agents.values():
         key = f"agents.{agent.id}"
+        for name, level in agent.skills.items():
+            if not _SKILL.fullmatch(name) or level < 0:
+                message = f"{key}.skills.{name[:40]} = {level}: expected names of skills and levels"
+                raise fault(place_of(places, key, "skills"), message)
         for name, capacity in agent.capacity.items():
             known(name, kinds, "kind", key, "capacity", places)
             if capacity < 0 or (name == VOICE and capacity > 1):
                 expected = "0 or 1" if name == VOICE else "0 or more"
                 message = f"{key}.capacity.{name} = {capacity}: expected {expected}"
-                raise fault(places.get(key, ""), message)
+                raise fault(place_of(places, key, "capacity"), message)
+
+
+def _check_pause_reasons(directory: Directory, places: Places) -> None:
+    place = places.get("pause_reasons", "")
+    for number, reason in enumerate(directory.pause_reasons, start=1):
+        key = f"pause_reasons[{number}]"
+        if not PLAIN_TEXT.fullmatch(reason) or not 0 < len(reason) <= 100 or reason == "rona":
+            expected = "one line of 1 to 100 characters, not rona"
+            raise fault(place, f"{key} = {reason[:80]!r}: expected {expected}")
+        if reason in directory.pause_reasons[: number - 1]:
+            raise fault(place, f"{key} = {reason!r}: is listed twice")
 
 
 def _check_members(queue: Queue, directory: Directory, places: Places) -> None:
@@ -77,7 +93,7 @@ def _check_members(queue: Queue, directory: Directory, places: Places) -> None:
             known(group, sorted(groups), "group", key, "members", places)
         else:
             known(member.agent, directory.agents, "agent", key, "members", places)
-        place = places.get(key, "")
+        place = place_of(places, key, "members")
         if member.agent in seen:
             raise fault(place, f"{key}.members: agent {member.agent!r} is listed twice")
         if member.penalty < 0 or member.position < 0:
@@ -141,20 +157,42 @@ def _criteria(queue: Queue) -> Iterator[Fault]:
 def _limits(queue: Queue) -> Iterator[Fault]:
     """Times that contradict each other: what comes later would never come."""
     limit = queue.max_wait_seconds
-    for number, rule in enumerate(queue.overflow_rules, start=1):
-        field = f"overflow_rules[{number}].at = {rule.at}"
-        timed = rule.on in (OverflowOn.WAIT, OverflowOn.SIZE, OverflowOn.ESTIMATED_WAIT)
-        if timed and rule.at <= 0:
-            yield field, "more than 0"
-        if not timed and rule.at:
-            yield field, f"nothing: {rule.on} has no amount"
-        if rule.on is OverflowOn.WAIT and 0 < limit < rule.at:
-            yield field, f"no more than max_wait_seconds ({limit}): it would never apply"
-    for name in ("last_agent_seconds",):
-        if 0 < limit <= getattr(queue, name):
-            yield f"{name} = {getattr(queue, name)}", f"less than max_wait_seconds ({limit})"
+    if 0 < limit <= queue.last_agent_seconds:
+        shown = f"last_agent_seconds = {queue.last_agent_seconds}"
+        yield shown, f"less than max_wait_seconds ({limit})"
     if queue.rings and 0 < limit <= queue.rings[-1].after_seconds:
         yield "rings", f"all before max_wait_seconds ({limit})"
+
+
+def _overflow(queue: Queue) -> Iterator[Fault]:
+    """Rules without sense, and rules that would never apply."""
+    timed = (OverflowOn.WAIT, OverflowOn.SIZE, OverflowOn.ESTIMATED_WAIT)
+    for number, rule in enumerate(queue.overflow_rules, start=1):
+        field = f"overflow_rules[{number}]"
+        if rule.on in timed and rule.at <= 0:
+            yield f"{field}.at = {rule.at}", "more than 0"
+        if rule.on not in timed and rule.at:
+            yield f"{field}.at = {rule.at}", f"nothing: {rule.on} has no amount"
+        for earlier in queue.overflow_rules[: number - 1]:
+            if earlier.on is rule.on and earlier.at <= rule.at:
+                yield field, f"another cause or less than {earlier.at:g}: the rule before it wins"
+        needed = _needed_by(queue, rule)
+        if needed:
+            yield f"{field}.on = {rule.on.value!r}", f"{needed}: else it would never apply"
+
+
+def _needed_by(queue: Queue, rule: OverflowRule) -> str:
+    """What a queue lacks, or has too tight, for a rule to apply at some time; empty: nothing."""
+    if rule.on is OverflowOn.CLOSED and queue.hours is None:
+        return "hours with it"
+    nobody = queue.join_needs is queue.stay_needs is Staffing.NOBODY
+    if rule.on is OverflowOn.UNSTAFFED and nobody:
+        return "join_needs or stay_needs with it"
+    if rule.on is OverflowOn.WAIT and 0 < queue.max_wait_seconds < rule.at:
+        return f"at of no more than max_wait_seconds ({queue.max_wait_seconds:g})"
+    if rule.on is OverflowOn.SIZE and 0 < queue.max_size < rule.at:
+        return f"at of no more than max_size ({queue.max_size})"
+    return ""
 
 
 def _hours(queue: Queue) -> Iterator[Fault]:
@@ -198,16 +236,17 @@ def _callback(queue: Queue) -> Iterator[Fault]:
         yield f"callback.key = {callback.key[:40]!r}", "one key out of 0-9 * #, or nothing"
     if not callback.key and not callback.offer_at_seconds:
         yield "callback", "a key, or offer_at_seconds: else nobody can ask for one"
-    if callback.attempts < 1 or callback.ring_seconds <= 0 or callback.retry_seconds < 0:
+    times = callback.retry_seconds, callback.offer_at_seconds
+    if callback.attempts < 1 or callback.ring_seconds <= 0 or min(times) < 0:
         yield "callback", "one attempt at least, and times of 0 seconds or more"
 
 
-def _check_target(queue: Queue, rule: OverflowRule, directory: Directory, places: Places) -> None:
+def _check_target(queue: Queue, field: str, to: str, directory: Directory, places: Places) -> None:
     key = f"queues.{queue.id}"
-    kind, _, name = rule.to.partition(":")
+    kind, _, name = to.partition(":")
     wrong = False
     if kind == "queue":
-        known(name, directory.queues, "queue", key, "overflow_rules", places)
+        known(name, directory.queues, "queue", key, field, places)
     elif kind == "number":
         wrong = not _NUMBER.fullmatch(name)
     elif kind == "tree":
@@ -221,8 +260,8 @@ def _check_target(queue: Queue, rule: OverflowRule, directory: Directory, places
             "queue:ID, number:NUMBER, tree:TREE, tree:TREE/NODE, voicemail, or (in a queue with "
             "callback) callback"
         )
-        message = f"{key}.overflow_rules: to = {rule.to[:80]!r}: expected {expected}"
-        raise fault(places.get(key, ""), message)
+        message = f"{key}.{field} = {to[:80]!r}: expected {expected}"
+        raise fault(place_of(places, key, field), message)
 
 
 def _check_cycles(directory: Directory, places: Places) -> None:
@@ -239,7 +278,7 @@ def _check_cycles(directory: Directory, places: Places) -> None:
         path = _way_back(start, leads)
         if path:
             message = f"queues.{start}.overflow_rules: expected no circle: {' → '.join(path)}"
-            raise fault(places.get(f"queues.{start}", ""), message)
+            raise fault(place_of(places, f"queues.{start}", "overflow_rules"), message)
 
 
 def _way_back(start: str, leads: dict[str, list[str]]) -> list[str]:
@@ -254,3 +293,6 @@ def _way_back(start: str, leads: dict[str, list[str]]) -> list[str]:
                 seen[following] = True
                 pending.append([*path, following])
     return []
+
+
+CHECKS_OF_A_QUEUE = (_plain, _rule, _rings, _criteria, _limits, _overflow, _hours, _callback)
