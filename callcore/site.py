@@ -10,6 +10,7 @@ import structlog
 from callcore.config import Settings
 from callcore.directory_check import check_trees as check_targets
 from callcore.directory_check import trees_of_rules
+from callcore.directory_warnings import warnings_of
 from callcore.errors import ConfigError
 from callcore.ivr.checks import Known
 from callcore.ivr.loader import Checked, check_trees, load_prompts
@@ -67,6 +68,9 @@ def load_site(settings: Settings) -> dict[TreeId, Tree]:
     check_targets(settings.directory, checked.trees, settings.places)
     for warning in checked.warnings:
         log.warning("tree_warning", at=str(warning))
+    directory, places = settings.directory, settings.places
+    for warning in warnings_of(directory, checked.trees, places, settings.paths.ivr):
+        log.warning("settings_warning", at=str(warning))
     return checked.trees
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from callcore.config import Settings, is_loopback
 from callcore.directory_check import check_trees
+from callcore.directory_warnings import warnings_of
 from callcore.errors import CallcoreError, ConfigError, SetupError
 from callcore.findings import Finding, Level, error, ok, warning
 from callcore.site import check_site
@@ -41,6 +42,8 @@ def site(settings: Settings) -> list[Finding]:
             check_trees(directory, checked.trees, settings.places)
         except ConfigError as exc:
             found.append(of_error("settings", exc))
+        surprises = warnings_of(directory, checked.trees, settings.places, settings.paths.ivr)
+        found += [of_error("settings", exc, Level.WARNING) for exc in surprises]
         found.append(ok("trees", f"{settings.paths.ivr}: {', '.join(checked.trees) or 'none'}"))
     return found
 

@@ -1,6 +1,7 @@
 """`callcore check`: files, their faults with places, and drawings."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +96,35 @@ def test_a_short_sip_password_in_the_open_is_a_warning(tmp_path):
     for bind, count in (("0.0.0.0", 1), ("127.0.0.1", 0)):
         file.write_text(f'[sip]\nbind = "{bind}"\n[phones.p]\nsecret = "1234"\n')
         assert len(checks._sip_password(load_settings(file, {}))) == count
+
+
+def test_a_need_that_nobody_meets_is_a_warning(site, tmp_path, monkeypatch, capsys):
+    """Skills, levels, groups and languages that no agent has: each place, and exit status 0."""
+    toml = GOOD.replace("[agents.a1]", '[agents.a1]\nskills = { english = 3 }\ngroups = ["day"]')
+    toml = toml.replace(
+        'members = ["a1"]',
+        'members = ["a1"]\nrequires = "english >= 9 and (group:night or language:fr or zh)"\n'
+        "rings = [{ after_seconds = 9, skills = { english = 4, zh = 0 } }]",
+    )
+    tree = "start: line\nnodes:\n  line: {step: enqueue, queue: sales, skills: {russian: 1}}\n"
+    assert site(toml=toml, tree=tree) == (0, [])
+    monkeypatch.setattr("sys.argv", ["callcore", "check", "--files-only", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    told = json.loads(capsys.readouterr().out)["findings"]
+    found = [
+        (Path(f["file"]).name, f.get("line", 0), f["message"])
+        for f in told
+        if f["level"] == "warning" and "no agent" in f["message"]
+    ]
+    assert found == [
+        ("callcore.toml", 7, "queues.sales.requires: no agent has the group 'night'"),
+        ("callcore.toml", 7, "queues.sales.requires: no agent has the language 'fr'"),
+        ("callcore.toml", 7, "queues.sales.requires: no agent has the skill 'zh'"),
+        (
+            "callcore.toml", 8,
+            "queues.sales.rings[1].skills: no agent has the skill 'english' at level 4",
+        ),
+        ("callcore.toml", 8, "queues.sales.rings[1].skills: no agent has the skill 'zh'"),
+        ("hotline.yaml", 0, "line: no agent has the skill 'russian'"),
+    ]  # fmt: skip
