@@ -69,8 +69,8 @@ def load_site(settings: Settings) -> dict[TreeId, Tree]:
     for warning in checked.warnings:
         log.warning("tree_warning", at=str(warning))
     directory, places = settings.directory, settings.places
-    for warning in warnings_of(directory, checked.trees, places, settings.paths.ivr):
-        log.warning("settings_warning", at=str(warning))
+    for surprise in warnings_of(directory, checked.trees, places, settings.paths.ivr):
+        log.warning("settings_warning", at=str(surprise))
     return checked.trees
 
 

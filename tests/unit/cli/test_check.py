@@ -125,6 +125,5 @@ def test_a_need_that_nobody_meets_is_a_warning(site, tmp_path, monkeypatch, caps
             "callcore.toml", 8,
             "queues.sales.rings[1].skills: no agent has the skill 'english' at level 4",
         ),
-        ("callcore.toml", 8, "queues.sales.rings[1].skills: no agent has the skill 'zh'"),
         ("hotline.yaml", 0, "line: no agent has the skill 'russian'"),
     ]  # fmt: skip
