@@ -174,8 +174,10 @@ def _overflow(queue: Queue) -> Iterator[Fault]:
         if rule.on not in timed and rule.at:
             yield f"{field}.at = {rule.at}", f"nothing: {rule.on} has no amount"
         for earlier in queue.overflow_rules[: number - 1]:
-            if earlier.on is rule.on and earlier.at <= rule.at:
-                yield field, f"another cause or less than {earlier.at:g}: the rule before it wins"
+            # A contact leaves at its first limit on waiting, whatever the order of the rules.
+            useless = rule.on is OverflowOn.WAIT or earlier.at <= rule.at
+            if earlier.on is rule.on and useless:
+                yield field, f"no second rule for {rule.on} that would never apply"
         needed = _needed_by(queue, rule)
         if needed:
             yield f"{field}.on = {rule.on.value!r}", f"{needed}: else it would never apply"

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import typer
 
+from callcore.acd.criteria import CRITERIA
+from callcore.acd.strategy import STRATEGIES
 from callcore.cli.main import build
-from callcore.config import load_file_only
+from callcore.config import load_file_only, load_settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -77,7 +79,8 @@ def names(requirements: str) -> set[str]:
 def blocks(document: Path, language: str) -> list[str]:
     """The fenced blocks of a document in one language ("" for commands)."""
     text = document.read_text(encoding="utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.M | re.S)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.M | re.S)
+    return [content for name, content in fenced if name == language]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -114,3 +117,17 @@ def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (document.parent / target).exists(), target
+
+
+def test_the_examples_about_queues_are_one_site(tmp_path):
+    """Put together they pass every check, references included."""
+    file = tmp_path / "callcore.toml"
+    file.write_text("\n".join(blocks(ROOT / "docs" / "queues.md", "toml")), encoding="utf-8")
+    directory = load_settings(file, {}).directory
+    assert set(directory.queues) == {"sales", "billing", "premium", "contracts", "chat"}
+
+
+def test_strategies_and_criteria_are_all_explained():
+    """docs/queues.md has each by its name."""
+    text = (ROOT / "docs" / "queues.md").read_text(encoding="utf-8")
+    assert [name for name in (*STRATEGIES, *CRITERIA) if f"`{name}`" not in text] == []

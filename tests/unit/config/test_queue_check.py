@@ -159,7 +159,7 @@ WRONG = [
         QUEUE + '[[queues.q.overflow_rules]]\non = "wait"\nat = 5\nto = "voicemail"\n'
         '[[queues.q.overflow_rules]]\non = "wait"\nat = 9\nto = "number:123"\n',
         6,
-        "queues.q.overflow_rules[2]: expected another cause or less than 5",
+        "queues.q.overflow_rules[2]: expected no second rule for wait that would never",
     ),
     # what a rule lacks, or has too much of
     (
