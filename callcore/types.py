@@ -78,8 +78,12 @@ class Outcome(StrEnum):
     VOICEMAIL = "voicemail"
     #: Handed to a number or agent outside the queues and answered there.
     TRANSFERRED = "transferred"
-    #: A transfer, or an internal call, that nobody answered.
+    #: A transfer, an internal call or a callback that nobody answered.
     UNANSWERED = "unanswered"
+    #: Hung up with the promise of a callback.
+    CALLBACK = "callback"
+    #: A callback that was taken back, or not needed any more.
+    CANCELLED = "cancelled"
     #: Refused at the door: no route for the number dialled, or no licence to call.
     REJECTED = "rejected"
     #: Asterisk was lost or an action on the call failed.

@@ -17,6 +17,8 @@ _MINUTE = 60.0
 
 def begin(cx: Context, call: Call) -> None:
     """The caller has entered a queue."""
+    if not call.channel:
+        return  # a callback: nobody listens
     settings = _settings(cx, call)
     _next(cx, call, None if settings is None else settings.first_after_seconds)
 
@@ -54,6 +56,8 @@ def wait_on(cx: Context, call: Call) -> None:
 
 def stop(cx: Context, call: Call) -> None:
     """An agent answered, or the caller leaves the queue: silence, and no further one."""
+    call.request = None
+    cx.stop_playing(call, PlayFor.CALLBACK_REQUEST)
     cx.stop_playing(call, PlayFor.QUEUE_ANNOUNCEMENT)
     _next(cx, call, None)
 

@@ -174,7 +174,7 @@ class Context:
         self.music_on(call, queue.music if queue is not None else "default")
 
     def music_on(self, call: Call, music: str = "default") -> None:
-        if not call.music:
+        if not call.music and call.channel:  # a callback has none until the customer is called
             call.music = True
             self.do(StartMusic(call=call.id, channel=call.channel, music=music))
 

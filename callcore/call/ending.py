@@ -11,6 +11,11 @@ from callcore.call.record import CallRecord, SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.types import HangupReason, Outcome
 
+SETTLING_SECONDS = 2.0
+"""A phone that has just hung up is not called in the same moment."""
+#: Ends of a contact that nobody wanted; a call whose outcome is one and that still waits is lost.
+_LOST = (Outcome.ABANDONED, Outcome.UNANSWERED)
+
 
 def end_call(
     cx: Context,
@@ -23,15 +28,16 @@ def end_call(
     """End everything the call still has; harmless on a call that has ended."""
     if not call.live:
         return
-    call.outcome = outcome or _outcome(call)
+    call.outcome = outcome or _outcome(cx, call)
     call.hung_up_by = hung_up_by
     call.ended_at = cx.now
     release_agents(cx, call)
     if call.queued_since is not None:
         # Also after a talk: who hangs up in the second queue abandons that one.
-        abandoned = call.outcome is Outcome.ABANDONED or hung_up_by == "caller"
-        cx.close(call, SegmentKind.QUEUE, "abandoned" if abandoned else "ended")
-        cx.tell(ContactLeft(contact=call.id, abandoned=abandoned))
+        lost = call.outcome in _LOST or hung_up_by == "caller"
+        word = "abandoned" if call.callback is None else "dropped"
+        cx.close(call, SegmentKind.QUEUE, word if lost else "ended")
+        cx.tell(ContactLeft(contact=call.id, abandoned=lost))
         call.queued_since = None
     _free_phones(cx, call)
     _close_line(cx, call)
@@ -39,6 +45,8 @@ def end_call(
     call.direct = None
     call.transfer = None
     call.run = None
+    call.request = None
+    _callbacks(cx, call)
     for leg in list(call.legs.values()):
         cx.hang_up(call, leg, reason if leg.role is Role.CALLER else HangupReason.NORMAL)
     cx.close_bridge(call)
@@ -56,6 +64,18 @@ def end_call(
     )
     write_record(cx, call)
     forget_when_done(cx, call)
+
+
+def _callbacks(cx: Context, call: Call) -> None:
+    """A callback is pending no more; one that waited for this caller to hang up gets in line."""
+    if call.id in cx.state.callbacks:
+        cx.state.callbacks.remove(call.id)
+    back = cx.state.calls.get(call.promised)
+    if back is None or back.callback is None or back.callback.asked_by != call.id:
+        return
+    if back.live and back.queued_since is None and back.connected_at is None:
+        back.callback.deadline = cx.now + SETTLING_SECONDS
+        cx.touched.add(back.id)
 
 
 def _free_phones(cx: Context, call: Call) -> None:
@@ -77,11 +97,13 @@ def _close_line(cx: Context, call: Call) -> None:
         sessions.tell_reachable(cx, session.agent)
 
 
-def _outcome(call: Call) -> Outcome:
+def _outcome(cx: Context, call: Call) -> Outcome:
     if call.outcome is not None:
         return call.outcome
     if call.state is CallState.SERVICE:
         return Outcome.SERVICE
+    if call.callback is not None and call.connected_at is None:
+        return Outcome.ABANDONED if call.id not in cx.state.callbacks else Outcome.CANCELLED
     if call.connected_at is not None:
         outside_queues = call.direction == "inbound" and not call.first_agent
         return Outcome.TRANSFERRED if outside_queues else Outcome.ANSWERED

@@ -298,6 +298,12 @@ class CallTransferAsked(Event, frozen=True, kw_only=True):
     target: str
 
 
+class CallbackCancelAsked(Event, frozen=True, kw_only=True):
+    """An operator takes back a callback whose customer was not reached yet."""
+
+    call: CallId
+
+
 class RecordingPauseAsked(Event, frozen=True, kw_only=True):
     call: CallId
 
@@ -352,6 +358,7 @@ AnyEvent = (
     | AgentWrapUpExtended
     | CallHangupAsked
     | CallTransferAsked
+    | CallbackCancelAsked
     | RecordingPauseAsked
     | RecordingResumeAsked
     | QueueLeaveAsked

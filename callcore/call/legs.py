@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from callcore.call import announcements, queueing, service, talking, transfer, tree_walk
+from callcore.call import (
+    announcements,
+    callback,
+    callback_request,
+    queueing,
+    service,
+    talking,
+    transfer,
+    tree_walk,
+)
 from callcore.call.actions import Hangup, StopRecording
 from callcore.call.context import Context
 from callcore.call.ending import end_call, forget_when_done, write_record
@@ -31,6 +40,8 @@ def answered(cx: Context, channel: ChannelId) -> None:
         return
     if leg.role is Role.AGENT:
         queueing.accept(cx, call, leg)
+    elif leg.role is Role.CALLER:
+        callback.customer_answered(cx, call, leg)
     else:
         transfer.direct_answered(cx, call, leg)
 
@@ -53,7 +64,9 @@ def gone(
     leg = call.leg(channel) if call is not None else None
     if call is None or leg is None:
         return
-    if leg.role is Role.CALLER:
+    if callback.customer_gone(cx, call, leg, failure):
+        pass
+    elif leg.role is Role.CALLER:
         _caller_gone(cx, call, leg, cause, by_peer=by_peer)
     elif leg.state is LegState.ENDING or not call.live:
         cx.drop_leg(call, channel)
@@ -110,10 +123,16 @@ def playback_ended(cx: Context, channel: ChannelId, playback: PlaybackId, *, ok:
             tree_walk.playback_ended(cx, call, ok)
         case PlayFor.AGENT_ANNOUNCEMENT:
             leg = call.leg(channel)
-            if leg is not None and leg.state is LegState.ANNOUNCING:
+            if leg is None or leg.state is not LegState.ANNOUNCING:
+                return
+            if not callback.announced(cx, call, leg):
                 queueing.connect_agent(cx, call, leg)
         case PlayFor.QUEUE_ANNOUNCEMENT:
             announcements.wait_on(cx, call)
+        case PlayFor.CALLBACK_REQUEST:
+            callback_request.asked(cx, call)
+        case PlayFor.CALLBACK_FAILED:
+            callback.agent_told(cx, call)
         case PlayFor.FAREWELL:
             end_call(cx, call, hung_up_by="callcore")
         case PlayFor.SERVICE:
@@ -151,5 +170,5 @@ def digit(cx: Context, channel: ChannelId, key: str) -> None:
         return
     if call.state is CallState.SERVICE:
         service.digit(cx, call, key)
-    else:
+    elif not callback_request.digit(cx, call, key):
         tree_walk.digit(cx, call, key)

@@ -12,6 +12,7 @@ import msgspec
 from callcore.call.record import Segment
 from callcore.call.state import CallState
 from callcore.directory import Directory
+from callcore.directory_queue import CallbackFirst
 from callcore.ivr.state import RunState
 from callcore.ivr.tree import Trees
 from callcore.types import (
@@ -71,6 +72,10 @@ class PlayFor(StrEnum):
     #: Position and estimated wait, told to a waiting caller; the music goes on after it.
     QUEUE_ANNOUNCEMENT = "queue_announcement"
     AGENT_ANNOUNCEMENT = "agent_announcement"
+    #: To a caller who is asked about a callback.
+    CALLBACK_REQUEST = "callback_request"
+    #: To the agent of a callback: the customer was not reached.
+    CALLBACK_FAILED = "callback_failed"
     SERVICE = "service"
     #: Hang up after it.
     FAREWELL = "farewell"
@@ -117,6 +122,51 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 ANYBODY = Needs()
+
+
+class CallbackStep(StrEnum):
+    """What a caller is being asked about a callback."""
+
+    #: Whether one is wanted.
+    OFFERED = "offered"
+    #: Whether the number read back is right.
+    CONFIRM = "confirm"
+    #: For a number.
+    NUMBER = "number"
+
+
+class CallbackRequest(msgspec.Struct, kw_only=True):
+    """The dialogue with a waiting caller who may be called back."""
+
+    step: CallbackStep
+    #: The place in line to keep.
+    since: float
+    number: str = ""
+    digits: str = ""
+    tries: int = 0
+    deadline: float | None = None
+
+
+class Callback(msgspec.Struct, kw_only=True):
+    """What makes a call a callback; `Call.channel` is the customer's, once dialled."""
+
+    number: str
+    #: The place in line.
+    since: float
+    first: CallbackFirst
+    #: The call in which it was asked for last, its number, and the number that was called.
+    asked_by: CallId
+    asked_from: str = ""
+    hotline: str = ""
+    asked_at: float
+    #: Times the customer was dialled.
+    attempts: int = 0
+    #: The agent who is kept while the customer is dialled.
+    agent: AgentId = ""
+    #: Why the customer was not reached, while the agent is being told.
+    failed: str = ""
+    #: When it gets in line, or whoever is rung has been rung long enough.
+    deadline: float | None = None
 
 
 class Asked(StrEnum):
@@ -182,6 +232,12 @@ class Call(msgspec.Struct, kw_only=True):
     direct: Direct | None = None
     transfer: Transfer | None = None
     service: Service | None = None
+    #: The caller is being asked about a callback.
+    request: CallbackRequest | None = None
+    #: This call is a callback.
+    callback: Callback | None = None
+    #: The callback this caller was promised.
+    promised: CallId = ""
     music: bool = False
     #: The queue it waits in now, or waited in last.
     queue: QueueId = ""
@@ -256,5 +312,7 @@ class SwitchState(msgspec.Struct, kw_only=True):
     busy_phones: dict[PhoneId, bool] = {}
     #: Nodes whose link is down, since when.
     down: dict[str, float] = {}
+    #: Callbacks whose customer was not reached yet, oldest first.
+    callbacks: list[CallId] = []
     #: Who spoke last with a caller's number; the one who spoke longest ago comes first.
     last_agents: dict[str, AgentId] = {}

@@ -12,6 +12,7 @@ import msgspec
 from callcore.acd.events import (
     ContactLeft,
     ContactQueued,
+    Direction,
     Offer,
     OfferAnswered,
     OfferFailed,
@@ -20,17 +21,24 @@ from callcore.acd.events import (
     Withdraw,
     WithdrawReason,
 )
-from callcore.call import announcements, talking, transfer, tree_walk
+from callcore.call import (
+    announcements,
+    callback,
+    callback_request,
+    talking,
+    transfer,
+    tree_walk,
+)
 from callcore.call.actions import Dial
 from callcore.call.context import Context
 from callcore.call.ending import end_call, release_agent
 from callcore.call.last_agent import last_agent
-from callcore.call.model import ANYBODY, Call, Leg, LegState, Needs, PlayFor, Role
+from callcore.call.model import ANYBODY, Call, Leg, LegState, Needs, PlayFor, Role, Session
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
 from callcore.directory import RecordFrom
 from callcore.ivr.tree import VOICEMAIL
-from callcore.types import HangupReason, LegFailure, QueueId, Reach
+from callcore.types import AgentId, HangupReason, LegFailure, QueueId, Reach
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{1,12})*")
 
@@ -84,10 +92,11 @@ def enter_queue(
     )
     settings = cx.state.directory.queues.get(queue)
     if settings is not None:
-        if settings.record is RecordFrom.ANSWERED:
+        if settings.record is RecordFrom.ANSWERED and call.channel:
             talking.start_recording(cx, call)
         cx.music_on(call, settings.music)
     announcements.begin(cx, call)
+    callback_request.offer(cx, call)
     cx.tell(
         ContactQueued(
             contact=call.id,
@@ -97,6 +106,7 @@ def enter_queue(
             skills=needs.skills,
             rule=needs.rule,
             language=needs.language,
+            direction=Direction.INBOUND if call.callback is None else Direction.CALLBACK,
             transferred=transferred,
             wanted=wanted,
             wanted_seconds=needs.wanted_seconds,
@@ -123,6 +133,7 @@ def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
         if leg.state is LegState.ANNOUNCING:
             release_agent(cx, call, leg)  # had accepted: theirs was the contact
         _stop_offer(cx, call, leg, HangupReason.NORMAL, result)
+    callback.stop(cx, call)
     cx.tell(ContactLeft(contact=call.id, abandoned=False))
 
 
@@ -159,15 +170,24 @@ def offer(cx: Context, decision: Offer) -> None:
         phone=session.phone,
         reasons=" ".join(decision.reasons),
     )
-    agent = cx.state.directory.agents.get(decision.agent)
+    if not callback.takes_offer(cx, call, decision.agent):
+        ring(cx, call, decision.agent)
+
+
+def ring(cx: Context, call: Call, agent_id: AgentId) -> None:
+    """Ring the phone of an agent who has been offered this contact."""
+    agent, session = cx.state.directory.agents.get(agent_id), cx.state.sessions.get(agent_id)
+    if session is None:
+        cx.tell(OfferFailed(contact=call.id, agent=agent_id, result=OfferResult.FAILED))
+        return
     if session.line:
-        _offer_on_line(cx, call, decision)
+        _offer_on_line(cx, call, session)
         return
     leg = Leg(
         channel=cx.new_id("a"),
         role=Role.AGENT,
         state=LegState.DIALLING,
-        agent=decision.agent,
+        agent=agent_id,
         target=session.phone,
     )
     cx.add_leg(call, leg)
@@ -183,13 +203,12 @@ def offer(cx: Context, decision: Offer) -> None:
     )
 
 
-def _offer_on_line(cx: Context, call: Call, decision: Offer) -> None:
-    session = cx.state.sessions[decision.agent]
+def _offer_on_line(cx: Context, call: Call, session: Session) -> None:
     leg = Leg(
         channel=session.line,
         role=Role.AGENT,
         state=LegState.DIALLING,
-        agent=decision.agent,
+        agent=session.agent,
         target=session.phone,
         line_call=session.line_call,
     )
@@ -199,6 +218,8 @@ def _offer_on_line(cx: Context, call: Call, decision: Offer) -> None:
 
 def accept(cx: Context, call: Call, leg: Leg) -> None:
     """An offered agent answered: theirs is the call; the bridge follows the announcement."""
+    if callback.accepted(cx, call, leg):
+        return
     call.agent = leg.agent
     announcements.stop(cx, call)
     cx.close(call, SegmentKind.OFFER, "answered", leg.agent)
@@ -220,6 +241,7 @@ def connect_agent(cx: Context, call: Call, leg: Leg) -> None:
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, "answered")
     call.first_agent = call.first_agent or leg.agent
+    callback.connected(cx, call)
     talking.connect(cx, call, leg)
 
 
@@ -254,10 +276,11 @@ def withdraw(cx: Context, decision: Withdraw) -> None:
     )
     for leg in offered_legs(call):
         if leg.agent == decision.agent:
-            if leg.state is LegState.ANNOUNCING:
+            if leg.state is LegState.ANNOUNCING and call.agent == leg.agent:
                 _answered_too_late(call, leg, decision.reason.value)
                 announcements.wait_on(cx, call)
             _stop_offer(cx, call, leg, reason, decision.reason.value)
+    callback.withdrawn(cx, call, decision.agent)
     _nobody_rings(cx, call)
 
 
@@ -286,12 +309,16 @@ def overflow(cx: Context, decision: Overflow) -> None:
     announcements.stop(cx, call)
     cx.close(call, SegmentKind.QUEUE, reason)
     cx.note(call, "overflowed", queue=decision.queue, reason=reason, to=decision.to)
+    if callback.overflowed(cx, call):
+        return
     cx.music_off(call)
     kind, _, name = decision.to.partition(":")
     match kind:
         case "queue":
             needs = anyone(call.needs)
             enter_queue(cx, call, name, priority=call.priority, needs=needs, since=since)
+        case "callback":
+            callback_request.begin(cx, call, cx.now if since is None else since)
         case "number":
             transfer.dial_for_caller(cx, call, decision.to, overflow=reason)
         case "tree":
@@ -309,6 +336,8 @@ def overflow(cx: Context, decision: Overflow) -> None:
 def offer_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None:
     """The offered phone did not answer; the distributor offers the next one."""
     if leg.state is LegState.ANNOUNCING:
+        if callback.agent_lost(cx, call, leg):
+            return
         _lost_before_bridge(cx, call, leg)
         return
     cx.close(call, SegmentKind.OFFER, failure.value, leg.agent)
@@ -316,6 +345,13 @@ def offer_failed(cx: Context, call: Call, leg: Leg, failure: LegFailure) -> None
     cx.drop_leg(call, leg.channel)
     _nobody_rings(cx, call)
     cx.tell(OfferFailed(contact=call.id, agent=leg.agent, result=_RESULT[failure]))
+
+
+def rang_out(cx: Context, call: Call, leg: Leg) -> None:
+    """The agent of a callback let it ring; the distributor set no limit to that."""
+    _stop_offer(cx, call, leg, HangupReason.NORMAL, LegFailure.NO_ANSWER.value)
+    _nobody_rings(cx, call)
+    cx.tell(OfferFailed(contact=call.id, agent=leg.agent, result=OfferResult.NO_ANSWER))
 
 
 def _lost_before_bridge(cx: Context, call: Call, leg: Leg) -> None:

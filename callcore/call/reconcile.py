@@ -8,7 +8,7 @@ hear their node again, a caller nobody knows is welcomed, and any other stray ch
 
 from __future__ import annotations
 
-from callcore.call import arrival, legs, talking, tree_walk
+from callcore.call import arrival, callback, legs, talking, tree_walk
 from callcore.call.actions import (
     CreateBridge,
     DestroyBridge,
@@ -38,7 +38,7 @@ def backend_down(cx: Context, event: BackendDown) -> None:
 def close_all(cx: Context, node: str, reason: str) -> None:
     """End every call of a node in the records; its agents are free again."""
     for call in list(cx.state.calls.values()):
-        if call.node != node:
+        if call.node != node or callback.node_lost(cx, call):
             continue
         call.estimated = True
         cx.note(call, "node_lost", reason=reason)

@@ -21,6 +21,8 @@ from callcore.acd.stats import INTERVAL_SECONDS, interval_begin
 from callcore.call import (
     announcements,
     arrival,
+    callback,
+    callback_request,
     ending,
     events,
     legs,
@@ -224,6 +226,10 @@ def _deadline(call: Call) -> float | None:
         return call.service.deadline
     if call.direct is not None:
         return call.direct.deadline
+    if call.request is not None:
+        return call.request.deadline
+    if call.callback is not None and call.callback.deadline is not None:
+        return call.callback.deadline
     if call.run is not None and call.state is CallState.IVR:
         return call.run.deadline
     return call.announce_at if call.queued_since is not None else None
@@ -236,6 +242,10 @@ def _call_timer(cx: Context, call: Call) -> None:
         service.timer(cx, call)
     elif call.direct is not None:
         transfer.ring_timeout(cx, call)
+    elif call.request is not None:
+        callback_request.timer(cx, call)
+    elif call.callback is not None and call.callback.deadline is not None:
+        callback.timer(cx, call)
     elif call.queued_since is not None:
         announcements.timer(cx, call)
     else:
@@ -359,8 +369,14 @@ def _on_call(rule: Callable[[Context, Call], None]) -> Callable[[Context, Any], 
 
 def _call_transfer_asked(cx: Context, event: events.CallTransferAsked) -> None:
     call = cx.state.calls.get(event.call)
-    if call is not None and call.live:
+    if call is not None and call.live and not callback.away(call):
         transfer.by_operator(cx, call, event.target)
+
+
+def _callback_cancel_asked(cx: Context, event: events.CallbackCancelAsked) -> None:
+    back = cx.state.calls.get(event.call)
+    if back is not None:
+        callback.cancel(cx, back)
 
 
 def _queue_leave_asked(cx: Context, event: events.QueueLeaveAsked) -> None:
@@ -412,6 +428,7 @@ _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     events.CallHangupAsked: _on_call(
         lambda cx, call: ending.end_call(cx, call, hung_up_by="callcore")
     ),
+    events.CallbackCancelAsked: _callback_cancel_asked,
     events.CallTransferAsked: _call_transfer_asked,
     events.RecordingPauseAsked: _on_call(talking.pause_recording),
     events.RecordingResumeAsked: _on_call(talking.resume_recording),

@@ -99,6 +99,8 @@ class _Counter:
     def _unanswered(self, stats: QueueStats, result: str, wait: float, config: Queue) -> None:
         if result in ABANDONED:
             stats.count_abandoned(wait, config)
+        elif result == "dropped":
+            stats.count_dropped(wait)
         elif result in GIVEN_UP:
             stats.overflowed += 1
             stats.left(wait)
