@@ -63,8 +63,6 @@ class Floor:
         for agent in state.agents.values():
             self.seats[agent.id] = Seat(agent)
             self.agent_timers.set(agent.id, agent.deadline)
-            for work in agent.works.values():
-                self._occupy(work, 1)
         for contact in state.contacts.values():
             self.contact_timers.set(contact.id, contact.due)
             queue = self.queues[contact.queue]
@@ -223,7 +221,7 @@ class Floor:
                 queue.idle.discard(ident)
 
     def seat_members(self) -> None:
-        """Build membership and the idle orders from the queues' configuration."""
+        """Build membership, idle orders and head counts from the queues' configuration."""
         for seat in self.seats.values():
             seat.places = []
             seat.listed = ()
@@ -236,13 +234,15 @@ class Floor:
             queue.members = members_of(queue.config, here)
             queue.idle.clear()
             queue.neighbours = None
-            queue.staffed = 0
+            queue.staffed = queue.occupied = 0
             for agent, member in queue.members.items():
                 seat = self.seats[agent]
                 seat.places.append((queue, member))
                 queue.staffed += seat.agent.status is Status.READY
         for seat in self.seats.values():
             self.list_idle(seat)
+            for work in seat.agent.works.values():
+                self._occupy(work, 1)
 
     def queues_of(self, seats: Iterable[Seat]) -> list[LiveQueue]:
         """Queues that any of these agents serves, each once, in a stable order."""

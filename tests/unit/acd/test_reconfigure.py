@@ -150,3 +150,15 @@ def test_snapshot_survives_encoding_and_goes_on_alike(floor, make_queue):
     floor.until(floor.now + 200)
     floor.feed(ev.Ready(agent="ann"))
     assert floor.twin.agents(floor.now) == floor.distributor.agents(floor.now)
+
+
+def test_a_queue_that_comes_back_counts_who_still_talks_from_it(floor, make_queue):
+    """Its agents are occupied, for the estimates."""
+    floor.configure(make_queue(agents=["ann"]))
+    floor.login("ann").call("c1")
+    floor.answer("c1", "ann")
+    floor.configure(agents=["ann"])
+    floor.configure(make_queue(agents=["ann"]))
+    assert floor.distributor.floor.queues["q"].occupied == 1
+    floor.release("c1", "ann")
+    assert floor.distributor.floor.queues["q"].occupied == 0
