@@ -8,6 +8,7 @@ time and the queue never gives it up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from callcore.acd.agent import Status
@@ -75,7 +76,7 @@ def refusal(floor: Floor, queue: LiveQueue, contact: Contact, now: float) -> Ref
         return None
     if config.hours is not None and not is_open(config.hours, now):
         return Refusal(OverflowReason.CLOSED, target(config, OverflowOn.CLOSED))
-    if not staffed(floor, queue, config.join_needs):
+    if not all(staffed(floor, queue, needs) for needs in (config.join_needs, config.stay_needs)):
         return Refusal(OverflowReason.UNSTAFFED, target(config, OverflowOn.UNSTAFFED))
     full = _full(queue) or _too_long(floor, queue, contact, now)
     if full is not None and not anyone_idle(floor, queue, contact):
@@ -119,10 +120,10 @@ def _there(seat: Seat, needs: Staffing) -> bool:
     return status is not Status.LOGGED_OUT
 
 
-def unstaffed(floor: Floor, seat: Seat) -> list[LiveQueue]:
-    """Queues of an agent with contacts that may not stay any more."""
+def unstaffed(floor: Floor, queues: Iterable[LiveQueue]) -> list[LiveQueue]:
+    """Those of the queues with contacts that may not stay any more."""
     return [
         queue
-        for queue, _ in seat.places
+        for queue in queues
         if queue.size and not staffed(floor, queue, queue.config.stay_needs)
     ]

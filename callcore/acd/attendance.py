@@ -53,7 +53,7 @@ class Attendance:
         self._router.finish_wrap_ups(seat, "logout")
         for contact in self._wanting(seat):
             self._router.move(contact, end_wish)
-        self._router.leave_unstaffed(seat)
+        self._router.leave_unstaffed(self._floor.queues_of([seat]))
 
     def _wanting(self, seat: Seat) -> list[Contact]:
         return [self._floor.contacts[entry[2]] for entry in seat.wanted.sorted()]
@@ -73,7 +73,7 @@ class Attendance:
     def _pause(self, seat: Seat, reason: str) -> None:
         self._set_status(seat, Status.PAUSED, reason)
         self._router.agent_gone(seat, reason, chosen=True)
-        self._router.leave_unstaffed(seat)
+        self._router.leave_unstaffed(self._floor.queues_of([seat]))
 
     def _set_status(self, seat: Seat, status: Status, reason: str) -> None:
         """`reason` is that of a pause; the rest after an unanswered offer is over."""
@@ -172,12 +172,14 @@ class Attendance:
             return False
         agent.reachable = reachable
         offered = agent.offered
-        if reachable or (offered is not None and not self._floor.kinds[offered.kind].by_phone):
+        kind = self._floor.kinds.get(offered.kind) if offered is not None else None
+        if reachable or (kind is not None and not kind.by_phone):
             self._router.show(agent, "reachable" if reachable else "unreachable")
             self._router.settle([seat])
         else:
             self._router.agent_gone(seat, "unreachable")
             self._router.settle([seat])  # what needs no phone goes on
+            self._router.leave_unstaffed(self._floor.queues_of([seat]))
         return True
 
     def busy_changed(self, event: ev.BusyChanged) -> None:

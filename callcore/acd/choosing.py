@@ -11,7 +11,7 @@ Both look at indexes only: idle orders of the queues, heads of the lines.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import inf
 
 from callcore.acd.agent import LiveAgent
@@ -96,10 +96,8 @@ def best_contact(floor: Floor, seat: Seat, now: float) -> Contact | None:
         return None
     best = _most_urgent_head(floor, seat, kinds, now)
     if seat.wanted:
-        wanting = _first_wanting(floor, seat, kinds)
-        if wanting is not None:
-            turn = turn_of(floor.queues[wanting.queue], wanting, now)
-            best = turn if best is None else min(best, turn)
+        found = [*wishes(floor, seat, kinds, now), *([] if best is None else [best])]
+        best = min(found, default=None)
     return None if best is None else floor.contacts[best[2]]
 
 
@@ -159,6 +157,9 @@ def _suited(
     return (turn[0] - suit * abs(turn[0]), turn[1], turn[2])
 
 
-def _first_wanting(floor: Floor, seat: Seat, kinds: tuple[str, ...]) -> Contact | None:
-    entry = seat.wanted.first_where(lambda each: floor.contacts[each[2]].kind in kinds)
-    return None if entry is None else floor.contacts[entry[2]]
+def wishes(floor: Floor, seat: Seat, kinds: Collection[str], now: float) -> Iterator[Turn]:
+    """The turns of those that want this agent alone: few, and of queues that differ."""
+    for entry in seat.wanted.sorted():
+        contact = floor.contacts[entry[2]]
+        if contact.kind in kinds:
+            yield turn_of(floor.queues[contact.queue], contact, now)

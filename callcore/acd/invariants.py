@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import inf
 
+from callcore.acd.admission import staffed
 from callcore.acd.agent import LiveAgent, State, Status, Work
 from callcore.acd.contact import Contact, Stand
 from callcore.acd.distributor import Distributor
+from callcore.acd.events import Direction
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.rule import Traits
@@ -33,7 +35,9 @@ def violations(distributor: Distributor) -> Iterator[str]:
     yield from _offers(floor)
     yield from _agents(floor)
     yield from _nobody_idle_while_wanted(floor)
+    yield from _staffed(floor)
     yield from _indexes(floor)
+    yield from _head_counts(floor)
     yield from _sums(floor)
 
 
@@ -134,6 +138,15 @@ def _nobody_idle_while_wanted(floor: Floor) -> Iterator[str]:
                 yield f"agent {seat.agent.id} is idle while contact {contact.id} waits"
 
 
+def _staffed(floor: Floor) -> Iterator[str]:
+    """Nobody is kept waiting in a queue without those who must be there; callbacks may."""
+    for name, queue in floor.queues.items():
+        if not staffed(floor, queue, queue.config.stay_needs):
+            for contact in floor.contacts_of(name):
+                if contact.direction is not Direction.CALLBACK:
+                    yield f"contact {contact.id} waits in {name}, which nobody serves"
+
+
 def _indexes(floor: Floor) -> Iterator[str]:
     """Lines, idle orders and timers say what the tables say."""
     for name, queue in floor.queues.items():
@@ -171,6 +184,18 @@ def _indexes(floor: Floor) -> Iterator[str]:
     for contact in floor.contacts.values():
         if floor.contact_timers.get(contact.id) != contact.due:
             yield f"contact {contact.id}: timer and deadline differ"
+
+
+def _head_counts(floor: Floor) -> Iterator[str]:
+    """What queues count of their agents, for the estimates."""
+    works = [work for seat in floor.seats.values() for work in seat.agent.works.values()]
+    for name, queue in floor.queues.items():
+        occupied = sum(work.queue == name for work in works)
+        if queue.occupied != occupied:
+            yield f"queue {name} counts {queue.occupied} agents occupied, {occupied} are"
+        ready = sum(floor.seats[m].agent.status is Status.READY for m in queue.members)
+        if queue.staffed != ready:
+            yield f"queue {name} counts {queue.staffed} agents ready, {ready} are"
 
 
 def _sums(floor: Floor) -> Iterator[str]:

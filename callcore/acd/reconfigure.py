@@ -37,7 +37,9 @@ def reconfigure(router: Router, event: Configured) -> None:
     _remove_queues(router, event.queues)
     _change_queues(router, event.queues)
     router.floor.seat_members()
-    router.match_waiting(list(router.floor.queues.values()), list(router.floor.seats.values()))
+    queues = list(router.floor.queues.values())
+    router.match_waiting(queues, list(router.floor.seats.values()))
+    router.leave_unstaffed(queues)
 
 
 def _change_agents(router: Router, agents: dict[AgentId, Agent]) -> None:

@@ -8,13 +8,17 @@ never exist together, and whoever opens or frees needs to be looked at alone.
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections import deque
 from collections.abc import Callable, Sequence
+=======
+from collections.abc import Callable, Iterable, Sequence
+>>>>>>> 296bc66 (Wishes of several queues and kinds go by urgency; whoever may not stay does not enter, nor stays when a phone is lost; a pause for missed offers ends the site's status)
 from heapq import heapify, heappop, heappush
 
 from callcore.acd.admission import unstaffed
 from callcore.acd.agent import LiveAgent, State, Status, Step, Work
-from callcore.acd.choosing import Turn, all_idle, best_contact, best_idle, turn_of
+from callcore.acd.choosing import Turn, all_idle, best_contact, best_idle, turn_of, wishes
 from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.events import (
     AgentChanged,
@@ -41,8 +45,13 @@ from callcore.types import AgentId
 SHORTEST_REST = 1.0
 
 RONA = "rona"
+<<<<<<< HEAD
 #: Refused events that wait for whoever logs them; older ones are only counted.
 REFUSALS_KEPT = 100
+=======
+#: Of a contact that stands in no line.
+_ALONE = -1
+>>>>>>> 296bc66 (Wishes of several queues and kinds go by urgency; whoever may not stay does not enter, nor stays when a phone is lost; a pause for missed offers ends the site's status)
 #: Why a freed agent got this contact; why a contact got this agent is in `LiveQueue.reasons`.
 FREED = ("freed_agent", "most_urgent")
 FREED_WANTED = ("freed_agent", "wanted_agent")
@@ -257,6 +266,7 @@ class Router:
             stats.agent(agent.id).rona_pauses += 1
             self.floor.set_status(seat, Status.PAUSED)
             agent.pause_reason = RONA
+            agent.site_status, agent.offered_kinds = "", None
         elif rest > 0:
             agent.resting_until = self.now + rest
         self.floor.unlist(seat)
@@ -265,7 +275,7 @@ class Router:
         self.reopen(contact)
         self.settle([seat])
         if exhausted:
-            self.leave_unstaffed(seat)
+            self.leave_unstaffed(self.floor.queues_of([seat]))
 
     def agent_gone(self, seat: Seat, reason: str, *, chosen: bool = False) -> None:
         """The agent can be offered nothing for now (the cause is already noted in the agent)."""
@@ -386,9 +396,9 @@ class Router:
         self.out.append(Overflow(contact=contact.id, queue=contact.queue, reason=reason, to=to))
         return freed
 
-    def leave_unstaffed(self, seat: Seat) -> None:
-        """An agent is gone: queues that may not be waited in without anybody are emptied."""
-        for queue in unstaffed(self.floor, seat):
+    def leave_unstaffed(self, queues: Iterable[LiveQueue]) -> None:
+        """Somebody is gone: queues that may not be waited in without anybody are emptied."""
+        for queue in unstaffed(self.floor, queues):
             to = target(queue.config, OverflowOn.UNSTAFFED)
             for contact in self.floor.contacts_of(queue.config.id):
                 if contact.direction is Direction.CALLBACK:
@@ -446,14 +456,17 @@ class Router:
         """Several agents at once: contacts in order of their turns over all lines, each taking its
         best agent; a line is done with when its head finds nobody."""
         lines = [line for queue in queues for line in queue.lines.values()]
-        lines += [seat.wanted for seat in seats if seat.wanted]
         heads = [(turn, n) for n, line in enumerate(lines) if (turn := self._turn(line))]
+        for seat in seats:
+            if seat.wanted:
+                kinds = self.floor.kinds_open(seat)
+                heads += [(turn, _ALONE) for turn in wishes(self.floor, seat, kinds, self.now)]
         heapify(heads)
         while heads:
             turn, n = heappop(heads)
             contact = self.floor.contacts[turn[2]]
             self.match_contact(contact, self.floor.queues[contact.queue])
-            following = self._turn(lines[n])
+            following = self._turn(lines[n]) if n != _ALONE else None
             if following is not None and following[2] != contact.id:
                 heappush(heads, (following, n))
 
