@@ -29,23 +29,38 @@ class Watched:
         self.twin = None
         self.now = 1000.0
         self.out = []
-        #: What each phone does, from actions and answers alone: (contact, "rings" or "talks").
-        self.phones = {}
+        #: What each agent has, from actions and answers alone: contact, "rings" or "talks".
+        self.desks = {}
         self.shown = {}
-        self.wrap_up_until = {}
+        #: Before the event: wrap-ups with their ends, and where each contact stood.
+        self.wrap_ups = {}
+        self.stood = {}
         #: Contacts in a queue, and everything that was ever offered.
         self.queued = set()
         self.offered = []
 
     # --- feeding ---
 
-    def configure(self, *queues, agents=()):
+    @property
+    def phones(self):
+        """By agent, the first thing held; all there is where agents take one contact at once."""
+        return {agent: next(iter(held.items())) for agent, held in self.desks.items() if held}
+
+    def configure(self, *queues, agents=(), kinds=None, statuses=None):
         known = {each: Agent(id=each) for each in agents if isinstance(each, str)}
         known |= {each.id: each for each in agents if not isinstance(each, str)}
         for each in queues:
             for member in each.members:
-                known.setdefault(member.agent, Agent(id=member.agent))
-        return self.feed(ev.Configured(queues={each.id: each for each in queues}, agents=known))
+                if not member.agent.startswith("@"):
+                    known.setdefault(member.agent, Agent(id=member.agent))
+        return self.feed(
+            ev.Configured(
+                queues={each.id: each for each in queues},
+                agents=known,
+                kinds=kinds or {},
+                statuses=statuses or {},
+            )
+        )
 
     def login(self, *agents):
         for agent in agents:
@@ -58,10 +73,12 @@ class Watched:
 
     def feed(self, event, at=None):
         now = self.now if at is None else at
+        self._look_before()
         ignored = sum(self.distributor.ignored.values())
         self.out = self.distributor.handle(event, now)
         if self.twin is not None:
-            assert self.twin.handle(event, now) == self.out
+            other = self.twin.handle(event, now)
+            assert other == self.out, (other, self.out)
         taken = sum(self.distributor.ignored.values()) == ignored
         assert taken or self.out == [] or isinstance(event, ev.LoggedIn)
         self._before(event, taken)
@@ -78,9 +95,11 @@ class Watched:
         return collected
 
     def fire(self):
+        self._look_before()
         self.out = self.distributor.handle_timer(self.now)
         if self.twin is not None:
-            assert self.twin.handle_timer(self.now) == self.out
+            other = self.twin.handle_timer(self.now)
+            assert other == self.out, (other, self.out)
         self._watch(None)
         return self.out
 
@@ -91,67 +110,103 @@ class Watched:
 
     # --- watching ---
 
+    def _look_before(self):
+        floor = self.distributor.floor
+        self.wrap_ups = self._wrap_ups()
+        self.stood = {
+            name: (each.queue, each.stand, each.requirement, each.place)
+            for name, each in floor.contacts.items()
+        }
+
+    def _wrap_ups(self):
+        return {
+            (seat.agent.id, work.contact): work.deadline
+            for seat in self.distributor.floor.seats.values()
+            for work in seat.agent.works.values()
+            if work.state == "wrapping_up"
+        }
+
+    def _holds(self, agent, contact):
+        return self.desks.get(agent, {}).get(contact)
+
     def _before(self, event, taken):
-        if isinstance(event, ev.ContactQueued) and taken:
+        if not taken:
+            return
+        if isinstance(event, ev.ContactQueued):
             self.queued.add(event.contact)
-        if isinstance(event, ev.ContactLeft) and taken:
+        if isinstance(event, ev.ContactLeft):
             self.queued.remove(event.contact)
-        if isinstance(event, ev.OfferAnswered) and taken:
-            assert self.phones[event.agent] == (event.contact, "rings")
-            self.phones[event.agent] = (event.contact, "talks")
+        if isinstance(event, ev.OfferAnswered):
+            assert self._holds(event.agent, event.contact) == "rings"
+            self.desks[event.agent][event.contact] = "talks"
             self.queued.remove(event.contact)
-        if isinstance(event, ev.OfferFailed) and taken:
-            assert self.phones.pop(event.agent) == (event.contact, "rings")
-        if isinstance(event, ev.ContactReleased) and taken:
-            assert self.phones.pop(event.agent) == (event.contact, "talks")
-        if isinstance(event, ev.ContactAssigned) and taken:
+        if isinstance(event, ev.OfferFailed):
+            assert self.desks[event.agent].pop(event.contact) == "rings"
+        if isinstance(event, ev.ContactReleased):
+            assert self.desks[event.agent].pop(event.contact) == "talks"
+        if isinstance(event, ev.ContactAssigned):
             self.queued.discard(event.contact)
+            self.desks.setdefault(event.agent, {})[event.contact] = "talks"
 
     def _watch(self, event):
         for action in self.out:
             getattr(self, "_saw_" + type(action).__name__.lower())(action, event)
-        if isinstance(event, ev.ContactAssigned) and event.agent in self.shown:
-            state, contact = self.shown[event.agent]
-            if state == "talking" and contact == event.contact:
-                self.phones[event.agent] = (event.contact, "talks")
         assert self.queued == set(self.distributor.floor.contacts)
         check(self.distributor)
         if self.twin is not None:
             check(self.twin)
         self._first_come_first_served()
+        self._wrap_ups_last()
 
     def _saw_offer(self, action, event):
-        assert action.agent not in self.phones, "a phone rings for two contacts"
-        self.phones[action.agent] = (action.contact, "rings")
+        held = self.desks.setdefault(action.agent, {})
+        assert "rings" not in held.values(), "an agent is offered two contacts"
+        seat = self.distributor.floor.seats[action.agent]
+        if not seat.several:
+            assert not held, "a phone rings during a talk"
+        held[action.contact] = "rings"
         self.offered.append((action.contact, action.agent))
 
     def _saw_withdraw(self, action, event):
-        assert self.phones.pop(action.agent) == (action.contact, "rings")
+        assert self.desks[action.agent].pop(action.contact) == "rings"
 
     def _saw_overflow(self, action, event):
         self.queued.remove(action.contact)
-        assert all(held != (action.contact, "rings") for held in self.phones.values())
+        assert all(held.get(action.contact) != "rings" for held in self.desks.values())
 
     def _saw_agentchanged(self, action, event):
         before = self.shown.get(action.agent, ("logged_out", ""))[0]
         assert action.before == before
         self.shown[action.agent] = (action.state, action.contact)
-        if action.state == "wrapping_up" and action.before != "wrapping_up":
-            self.wrap_up_until[action.agent] = action.until
 
     def _saw_wrapupended(self, action, event):
-        until = self.wrap_up_until.pop(action.agent, None)
+        """By its timer or by the agent; or the same contact comes back to the agent."""
+        taken = isinstance(event, ev.ContactAssigned) and event.contact == action.contact
+        if self._holds(action.agent, action.contact) == "talks" and not taken:
+            del self.desks[action.agent][action.contact]  # exchanged, or it comes back
+        until = self.wrap_ups.get((action.agent, action.contact))
         ended_by_agent = (
             isinstance(event, ev.Ready | ev.LoggedOut | ev.ContactAssigned)
             and event.agent == action.agent
         )
-        assert until is None or ended_by_agent or self.distributor.now >= until
+        back = (action.contact, action.agent) in self.offers()
+        early = until is not None and self.distributor.now < until
+        assert not early or ended_by_agent or back
+
+    def _wrap_ups_last(self):
+        """No wrap-up that goes on ends earlier than it would have."""
+        for key, until in self._wrap_ups().items():
+            before = self.wrap_ups.get(key)
+            assert before is None or until is None or until >= before
 
     def _saw_intervalended(self, action, event):
         assert isinstance(event, ev.IntervalBegan)
 
     def _first_come_first_served(self):
-        """Whoever was offered just now was the first in line for that agent."""
+        """Whoever was offered just now was the first in line for that agent.
+
+        Where all that counts is the wait, over all lines of a queue; else within one line.
+        """
         floor = self.distributor.floor
         for action in self.out:
             chosen = floor.contacts.get(getattr(action, "contact", ""))
@@ -159,11 +214,21 @@ class Watched:
                 continue
             seat = floor.seats[action.agent]
             for other in floor.contacts.values():
-                queue = floor.queues[other.queue]
-                member = queue.members.get(action.agent)
-                same = (other.queue, other.stand) == (chosen.queue, chosen.stand)
-                if not other.offers and member and seat.meets(other.requirement, member) and same:
+                if not other.offers and self._could_have_been(seat, chosen, other):
                     assert chosen.place <= other.place
+
+    def _could_have_been(self, seat, chosen, other):
+        """Stood where it stands when the choice was made, in the line chosen from."""
+        stands = (other.queue, other.stand, other.requirement, other.place)
+        queue = self.distributor.floor.queues[other.queue]
+        member = queue.members.get(seat.agent.id)
+        if self.stood.get(other.id) != stands or member is None:
+            return False
+        if (other.queue, other.stand) != (chosen.queue, chosen.stand):
+            return False
+        if queue.config.criteria or queue.config.urgency == "service_level":
+            return other.requirement == chosen.requirement
+        return seat.meets(other.requirement, member)
 
     # --- asking ---
 
