@@ -8,12 +8,8 @@ never exist together, and whoever opens or frees needs to be looked at alone.
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 from collections import deque
-from collections.abc import Callable, Sequence
-=======
 from collections.abc import Callable, Iterable, Sequence
->>>>>>> 296bc66 (Wishes of several queues and kinds go by urgency; whoever may not stay does not enter, nor stays when a phone is lost; a pause for missed offers ends the site's status)
 from heapq import heapify, heappop, heappush
 
 from callcore.acd.admission import unstaffed
@@ -45,13 +41,10 @@ from callcore.types import AgentId
 SHORTEST_REST = 1.0
 
 RONA = "rona"
-<<<<<<< HEAD
 #: Refused events that wait for whoever logs them; older ones are only counted.
 REFUSALS_KEPT = 100
-=======
 #: Of a contact that stands in no line.
 _ALONE = -1
->>>>>>> 296bc66 (Wishes of several queues and kinds go by urgency; whoever may not stay does not enter, nor stays when a phone is lost; a pause for missed offers ends the site's status)
 #: Why a freed agent got this contact; why a contact got this agent is in `LiveQueue.reasons`.
 FREED = ("freed_agent", "most_urgent")
 FREED_WANTED = ("freed_agent", "wanted_agent")
