@@ -382,7 +382,14 @@ def _callback_cancel_asked(cx: Context, event: events.CallbackCancelAsked) -> No
 def _queue_leave_asked(cx: Context, event: events.QueueLeaveAsked) -> None:
     call = cx.state.calls.get(event.call)
     if call is not None and call.queued_since is not None:
-        queueing.enter_queue(cx, call, event.queue, priority=call.priority, since=call.queued_since)
+        queueing.enter_queue(
+            cx,
+            call,
+            event.queue,
+            priority=call.priority,
+            needs=queueing.anyone(call.needs),
+            since=call.queued_since,
+        )
 
 
 def _call_priority_asked(cx: Context, event: events.CallPriorityAsked) -> None:

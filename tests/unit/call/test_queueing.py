@@ -7,6 +7,8 @@ import pytest
 
 from callcore.call import actions as act
 from callcore.call import events as ev
+from callcore.call import queueing
+from callcore.call.model import Needs
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState
 from callcore.directory import Member, RecordFrom
@@ -300,6 +302,19 @@ def test_an_operator_moves_a_caller_up() -> None:
     desk.login("ann")
     assert (first.state, second.state) == (CallState.QUEUED, CallState.RINGING)
     desk.feed(ev.CallPriorityAsked(call="nobody", priority=9))
+
+
+def test_a_caller_moved_by_an_operator_needs_what_it_needed() -> None:
+    """Language and skills belong to the caller; the wait goes along."""
+    other = msgspec.structs.replace(QUEUE, id="other")
+    desk = Desk(site(queues={"sales": QUEUE, "other": other}))
+    call = desk.arrive()
+    queueing.enter_queue(
+        desk.switch.cx, call, "sales", needs=Needs(skills={"zh": 2}, wanted="ann"), since=990.0
+    )
+    desk.feed(ev.QueueLeaveAsked(call=call.id, queue="other"))
+    assert (call.queue, call.queued_since) == ("other", 990.0)
+    assert call.needs == Needs(skills={"zh": 2})
 
 
 def test_statuses_and_wrap_ups_of_agents_are_commanded() -> None:
