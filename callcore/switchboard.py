@@ -15,6 +15,7 @@ from callcore.call.state import CallState
 from callcore.config import Settings
 from callcore.dispatch import Dispatcher
 from callcore.errors import ConfigError, Refused, UnknownEntity
+from callcore.monitor.callbacks import CallbackView, callback_views
 from callcore.monitor.live import live_snapshot
 from callcore.monitor.view import NodeView, Snapshot
 from callcore.monitor.why import AgentWhy, ContactWhy, agent_why, contact_why
@@ -62,6 +63,9 @@ class LiveSwitchboard:
             self._dispatcher.clock(),
             self._trunk_states(),
         )
+
+    def callbacks(self) -> tuple[CallbackView, ...]:
+        return callback_views(self._dispatcher.switch.state)
 
     def why_contact(self, contact: CallId) -> ContactWhy | None:
         switch = self._dispatcher.switch
@@ -123,6 +127,9 @@ class LiveSwitchboard:
                     raise Refused(f"agent {agent!r} is in no wrap-up that ends by itself")
             case events.AgentLogout(agent=agent) | events.AgentReady(agent=agent):
                 self._logged_in(agent)
+            case events.CallbackCancelAsked(call=call):
+                if call not in state.callbacks:
+                    raise UnknownEntity("callback", call)
             case events.CallHangupAsked(call=call):
                 self._live_call(call)
             case events.CallTransferAsked(call=call, target=target):

@@ -14,6 +14,7 @@ from callcore.call.events import (
     AgentStatusChosen,
     AgentWrapUpAsked,
     AgentWrapUpExtended,
+    CallbackCancelAsked,
     CallHangupAsked,
     CallPriorityAsked,
     CallTransferAsked,
@@ -22,6 +23,7 @@ from callcore.call.events import (
 from callcore.call.record import CallEvent, CallRecord
 from callcore.config import Settings, load_settings
 from callcore.errors import BackendUnavailable, Refused, UnknownEntity
+from callcore.monitor.callbacks import CallbackView
 from callcore.monitor.view import (
     AgentView,
     CallView,
@@ -58,6 +60,7 @@ class MemorySwitch:
         self.why_not_ready = ""
         self.states: dict[AgentId, str] = {}
         self.calls: dict[CallId, CallView] = {}
+        self.pending: dict[CallId, CallbackView] = {}
         #: Why contacts wait.
         self.explanations: dict[CallId, ContactWhy] = {}
         #: What was submitted, in order.
@@ -97,6 +100,9 @@ class MemorySwitch:
         state = self.states.get(agent, "logged_out")
         return AgentWhy(agent=agent, reasons=(view(Reason(state)),))
 
+    def callbacks(self) -> tuple[CallbackView, ...]:
+        return tuple(self.pending.values())
+
     def interval(self) -> Present:
         return self.present
 
@@ -121,6 +127,9 @@ class MemorySwitch:
             raise BackendUnavailable(self.why_not_ready)
         if isinstance(event, AgentEvent):
             self._agent(event)
+        elif isinstance(event, CallbackCancelAsked):
+            if self.pending.pop(event.call, None) is None:
+                raise UnknownEntity("callback", event.call)
         elif isinstance(event, CallHangupAsked | CallTransferAsked):
             if event.call not in self.calls:
                 raise UnknownEntity("call", event.call)

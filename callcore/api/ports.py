@@ -9,6 +9,7 @@ from callcore.acd.counts import Counts
 from callcore.call.events import Event
 from callcore.call.record import CallEvent, CallRecord
 from callcore.config import Settings
+from callcore.monitor.callbacks import CallbackView
 from callcore.monitor.view import Snapshot
 from callcore.monitor.why import AgentWhy, ContactWhy
 from callcore.store.intervals import AgentSums, ContactSums, Present, Range
@@ -29,6 +30,10 @@ class Switchboard(Protocol):
 
     def why_agent(self, agent: AgentId) -> AgentWhy:
         """Why an agent is offered nothing now. Raises `UnknownEntity`."""
+        ...
+
+    def callbacks(self) -> tuple[CallbackView, ...]:
+        """Callbacks whose customer was not reached yet, in the order they were promised."""
         ...
 
     def interval(self) -> Present:

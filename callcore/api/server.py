@@ -12,6 +12,7 @@ from aiohttp import web
 
 from callcore.api import (
     agents,
+    callbacks,
     calls,
     health,
     phones,
@@ -44,6 +45,7 @@ log = structlog.get_logger(__name__)
 ENDPOINTS: tuple[Endpoint, ...] = (
     *calls.ENDPOINTS,
     *queues.ENDPOINTS,
+    *callbacks.ENDPOINTS,
     *agents.ENDPOINTS,
     *phones.ENDPOINTS,
     *trunks.ENDPOINTS,

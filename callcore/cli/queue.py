@@ -223,3 +223,38 @@ def move(
     from callcore.cli.call import command
 
     command(config, contact, ("move",), {"queue": queue}, as_json, f"waits in {queue}")
+
+
+@app.command()
+def callbacks(
+    queue: str = typer.Argument("", help="Id of a queue; of all without it."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Callers who hung up and will be called back when their turn comes."""
+    import msgspec
+
+    from callcore.cli.client import Server
+    from callcore.monitor.callbacks import CallbackView, callback_table
+
+    query = {"queue": queue} if queue else None
+    answer = Server(settings_of(config)).get("callbacks", query=query)
+    if as_json:
+        tell(answer, True, "")
+        return
+    found = msgspec.convert(answer["callbacks"], list[CallbackView])
+    table = callback_table(found, answer["at"])
+    print_table(table.title, table.columns, table.rows)
+
+
+@app.command()
+def cancel_callback(
+    callback: str = typer.Argument(help="Id of the callback."),
+    as_json: bool = JSON,
+    config: Path | None = CONFIG,
+) -> None:
+    """Take a callback back: the customer will not be called."""
+    from callcore.cli.client import Server
+
+    answer = Server(settings_of(config)).post("callbacks", callback, "cancel")
+    tell(answer, as_json, f"callback {callback}: cancelled")

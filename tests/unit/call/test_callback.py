@@ -12,6 +12,8 @@ from callcore.call.record import SegmentKind
 from callcore.call.switch import SwitchSnapshot, restore
 from callcore.directory import Agent, Outbound, Trunk
 from callcore.directory_queue import Callback, CallbackFirst, OverflowOn, OverflowRule
+from callcore.monitor.callbacks import callback_views
+from callcore.monitor.live import live_snapshot
 from callcore.types import LegFailure, Outcome, Reach
 
 from .desk import QUEUE, Desk, site
@@ -510,6 +512,26 @@ def test_a_queue_that_is_removed_takes_its_callbacks_along() -> None:
     desk.wait(2)
     desk.feed(ev.DirectoryChanged(directory=site(queues={})))
     assert desk.record(back).outcome is Outcome.FAILED
+
+
+def test_operators_see_pending_callbacks() -> None:
+    """In the list at every stage, and among the waiting contacts while in line."""
+    desk = desk_with()
+    back = back_of(desk, ask(desk))
+    state = desk.switch.state
+    (seen,) = callback_views(state)
+    assert (seen.id, seen.state, seen.due) == (back.id, "resting", desk.now + 2)
+    desk.wait(2)
+    (seen,) = callback_views(state)
+    assert (seen.state, seen.since, seen.due) == ("waiting", 1000.0, None)
+    shot = live_snapshot(state, desk.switch.distributor, (), desk.now)
+    (row,) = [row for row in shot.calls if row.id == back.id]
+    assert (row.caller, row.position, row.direction) == (CUSTOMER, 1, "outbound")
+    agent_takes(desk)
+    (seen,) = callback_views(state)
+    assert (seen.state, seen.agent, seen.attempts) == ("ringing", "ann", 1)
+    desk.answer(desk.last(act.Dial))
+    assert callback_views(state) == ()
 
 
 # --- restarts and faults -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from callcore.api.metrics import Metrics
 from callcore.api.server import ApiServer
 from callcore.cli import call
 from callcore.cli.main import main
+from callcore.monitor.callbacks import CallbackView
 from callcore.monitor.view import CallView
 from callcore.monitor.why import ContactWhy, MemberWhy, view
 from callcore.store.rows import RecordingRow
@@ -197,6 +198,22 @@ async def test_supervisors_command_callers_and_agents(switch):
     ]  # fmt: skip
 
 
+async def test_callbacks_are_listed_and_taken_back(switch):
+    """Who hung up with the promise of a call."""
+    switch.pending["b1"] = CallbackView(
+        id="b1", asked_by="c0", queue="sales", number="0301234", state="waiting", since=940.0,
+        first="agent", attempts=0,
+    )  # fmt: skip
+    shown = (await arun("queue", "callbacks", "sales")).out
+    assert "0301234  waiting  1:00" in shown
+    listed = (await arun("queue", "callbacks", "--json")).json["callbacks"]
+    assert [each["id"] for each in listed] == ["b1"]
+    assert (await arun("queue", "cancel-callback", "b1")).out == "callback b1: cancelled\n"
+    assert (await arun("queue", "cancel-callback", "b1")).err == (
+        "callcore: no callback named 'b1'\n"
+    )
+
+
 async def test_what_is_added_is_in_force_at_once(switch):
     """A running callcore takes over phones, agents, trunks and members without restart."""
     result = await arun("phone", "add", "p2", "--nat", "--json")
@@ -245,6 +262,10 @@ async def test_settings_change_while_running(switch):
     assert (await arun("agent", "set", "a1", "--skill", "zh=0", "--group", "")).code == 0
     agent = switch.settings().directory.agents["a1"]
     assert (agent.skills, agent.groups, agent.cost) == ({"english": 5}, (), 3.5)
+    shown = (await arun("agent", "show", "a1")).out
+    assert 'skills  {"english":5}  the default' in shown
+    assert (await arun("agent", "show", "a1", "--json")).json["changed"] == ["skills", "cost"]
+    assert (await arun("agent", "show", "none")).code == 1
     assert (await arun("agent", "set", "a1")).code == 2
     assert (await arun("agent", "set", "a1", "--capacity", "fax=1")).code == 2
     assert (await arun("agent", "set", "none", "--cost", "1")).code == 1
