@@ -32,6 +32,7 @@ def limits_of(queue: Queue) -> Limits:
         gives_up=_giving_up(queue),
         guarded=queue.hours is not None
         or queue.join_needs is not Staffing.NOBODY
+        or queue.stay_needs is not Staffing.NOBODY
         or queue.max_size > 0
         or OverflowOn.SIZE in causes
         or OverflowOn.ESTIMATED_WAIT in causes,
