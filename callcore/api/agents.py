@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
-from callcore.api.changes import add, change, configured, remove
+from callcore.api.changes import add, change, configured, remove, settings_now
 from callcore.api.endpoint import Call, Done, Endpoint
 from callcore.api.queues import ResetInput, SettingsInput
 from callcore.call.events import (
@@ -72,6 +72,14 @@ class WrapUpInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extend_seconds: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
 
 
+class AgentSettings(msgspec.Struct, frozen=True):
+    """Keys of `[agents.ID]` that are not at their default, without the PIN."""
+
+    settings: dict[str, Any]
+    #: Those of them that were changed at run time and differ from callcore.toml.
+    changed: list[str]
+
+
 class AgentList(msgspec.Struct, frozen=True):
     agents: list[AgentView]
 
@@ -106,6 +114,10 @@ async def to_agent(given: AgentInput) -> Agent:
         id=given.id, name=given.name, pin_hash=pin_hash, phone=given.phone,
         reach=given.reach, skills=given.skills,
     )  # fmt: skip
+
+
+async def settings_of(call: Call) -> AgentSettings:
+    return AgentSettings(*settings_now(call.context.switchboard.settings(), "agents", _agent(call)))
 
 
 async def set_keys(call: Call) -> Done:
@@ -190,6 +202,7 @@ ENDPOINTS = (
         "Change skills, groups, capacity …; `pin` is hashed",
         body=SettingsInput,
     ),
+    Endpoint("GET", f"{ONE}/settings", settings_of, "Skills, groups …", answer=AgentSettings),
     Endpoint("DELETE", ONE, delete, "Remove an agent added at run time"),
     Endpoint(
         "POST",

@@ -174,6 +174,31 @@ def list_all(as_json: bool = JSON, config: Path | None = CONFIG) -> None:
     print_table(table.title, table.columns, table.rows)
 
 
+@app.command()
+def show(agent: str = AGENT, as_json: bool = JSON, config: Path | None = CONFIG) -> None:
+    """One agent: the state now, and the settings."""
+    import time
+
+    import msgspec
+
+    from callcore.cli.client import Server
+    from callcore.cli.explaining import SETTINGS, settings_rows
+    from callcore.monitor.view import Snapshot, agent_table
+
+    settings = settings_of(config)
+    server = Server(settings)
+    state = server.get("agents", agent)
+    answer = server.get("agents", agent, "settings")
+    if as_json:
+        tell({"agent": state, **answer}, True, "")
+        return
+    table = agent_table(msgspec.convert({"at": time.time(), "agents": [state]}, Snapshot))
+    print_table(table.title, table.columns, table.rows)
+    typer.echo()
+    base = msgspec.to_builtins(settings.configured.agents.get(agent))
+    print_table("Settings", SETTINGS, settings_rows(answer["settings"], answer["changed"], base))
+
+
 @app.command("import")
 def import_file(
     file: Path = typer.Argument(help="CSV; its first line names columns: id,name,pin,phone,…"),

@@ -12,6 +12,7 @@ from callcore.cli.common import print_table
 
 MEMBERS = ("agent", "name", "may take it", "why: the agent …")
 OFFERS = ("at", "agent", "queue", "chosen because: the agent …", "result")
+SETTINGS = ("key", "value", "in callcore.toml")
 QUEUES = ("queue", "waiting", "first", "may take it", "why: the agent …")
 
 

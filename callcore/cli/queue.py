@@ -48,7 +48,7 @@ def show(queue: str = QUEUE, as_json: bool = JSON, config: Path | None = CONFIG)
     import msgspec
 
     from callcore.cli.client import Server
-    from callcore.cli.explaining import settings_rows
+    from callcore.cli.explaining import SETTINGS, settings_rows
     from callcore.monitor.view import Snapshot, agent_table, call_table, queue_table
 
     settings = settings_of(config)
@@ -66,7 +66,7 @@ def show(queue: str = QUEUE, as_json: bool = JSON, config: Path | None = CONFIG)
         typer.echo()
     base = settings.configured.queues.get(queue)
     rows = settings_rows(answer["settings"], answer["changed"], msgspec.to_builtins(base))
-    print_table("Settings", ("key", "value", "in callcore.toml"), rows)
+    print_table("Settings", SETTINGS, rows)
 
 
 @app.command()

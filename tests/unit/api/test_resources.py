@@ -219,6 +219,14 @@ async def test_settings_change_while_running(api, switch):
     agent = switch.settings().directory.agents["a1"]
     assert (agent.skills, agent.groups, agent.phone) == ({"english": 5}, ("night",), "p1")
     assert agent.pin_hash.startswith("$argon2id$")
+    assert await api("GET", f"{url}/settings") == (
+        200,
+        {
+            "settings": {"phone": "p1", "skills": {"english": 5}, "groups": ["night"]},
+            "changed": ["skills", "groups"],
+        },
+    )
+    assert (await api("GET", "/api/v1/agents/none/settings"))[0] == 404
     assert (await api("PATCH", url, {"settings": {"capacity": {"fax": 1}}}))[0] == 422
     assert (await api("POST", f"{url}/reset"))[0] == 200
     assert switch.settings().directory.agents["a1"].skills == {}
