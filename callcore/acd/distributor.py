@@ -173,8 +173,8 @@ class Distributor:
         agents = [seat.agent for seat in self.floor.seats.values()]
         return self.floor.state.stats.today(agents, max(now, self.now))
 
-    def why_contact(self, contact: ev.ContactId) -> Explanation:
-        return why_contact(self.floor, contact)
+    def why_contact(self, contact: ev.ContactId, now: float = 0.0) -> Explanation:
+        return why_contact(self.floor, contact, max(now, self.now))
 
     def why_agent(self, agent: AgentId) -> tuple[Reason, ...]:
         return why_agent(self.floor, agent)

@@ -114,7 +114,7 @@ def render(code: str, detail: str = "") -> str:
     return TEXTS.get(code, code).replace("{}", detail)
 
 
-def why_contact(floor: Floor, contact_id: ContactId) -> Explanation:
+def why_contact(floor: Floor, contact_id: ContactId, now: float) -> Explanation:
     """Which rule chose or excludes each member for a contact in a queue."""
     contact = floor.contacts.get(contact_id)
     if contact is None:
@@ -126,7 +126,7 @@ def why_contact(floor: Floor, contact_id: ContactId) -> Explanation:
     return Explanation(
         contact=contact_id,
         waits_for=_waits_for(queue, contact, seats),
-        urgency=queue.urgency_of(contact, floor.state.now),
+        urgency=queue.urgency_of(contact, now),
         verdicts=tuple(_verdict(floor, queue, contact, seat) for seat in seats),
     )
 

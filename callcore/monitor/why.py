@@ -90,7 +90,7 @@ def contact_why(
     entry = distributor.floor.contacts.get(contact)
     if entry is None:
         return None
-    found = distributor.why_contact(contact)
+    found = distributor.why_contact(contact, now)
     return ContactWhy(
         contact=contact,
         state="waiting",

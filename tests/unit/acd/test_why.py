@@ -81,6 +81,14 @@ def test_what_a_contact_waits_for(floor, make_queue, members, logged_in, skills,
     assert floor.distributor.why_contact("c1").waits_for.code == code
 
 
+def test_urgency_is_that_of_the_moment_asked_about(floor, make_queue):
+    """It grows while nothing happens."""
+    floor.configure(make_queue(agents=["ann"], service_level_seconds=10))
+    floor.call("c1")
+    urgencies = [floor.distributor.why_contact("c1", floor.now + wait).urgency for wait in (0, 20)]
+    assert urgencies == [0.0, 2.0]
+
+
 def test_why_an_agent_gets_nothing(floor, make_queue):
     """Paused by rona, without a queue, or simply nothing there."""
     floor.configure(make_queue(agents=["ann", "cyd"], rona_limit=1), agents=["bob"])
