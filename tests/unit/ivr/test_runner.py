@@ -529,3 +529,58 @@ def test_shipped_hotline(row: tuple[str, list[tuple[str, list[str]]]]) -> None:
     ]
     for event, expected in row[1]:
         assert [shown(a) for a in happen(state, trees, event, FRIDAY)] == expected, event
+
+
+NEEDS = """
+start: set
+nodes:
+  set: {step: set, values: {who: "{caller_name}", worth: "{dialled}", where: north}, next: in}
+  in:
+    step: enqueue
+    queue: sales
+    rule: english >= 3 and not group:trainees
+    agent: "{who}"
+    agent_seconds: 12
+    value: "{worth}"
+    site: "{where}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "dialled", "agent", "value", "notes"),
+    [
+        ("anna", "0.75", "anna", 0.75, []),
+        ("", "", "", 0.0, []),
+        ("Anna B.", "7", "", 0.0, ["{who} holds no agent", "{worth} holds no value"]),
+        ("{who}", "{worth}", "", 0.0, ["{who} holds no agent", "{worth} holds no value"]),
+        ("anna", "nan", "anna", 0.0, ["{worth} holds no value"]),
+    ],
+)
+def test_what_a_caller_needs_comes_from_variables(
+    name: str, dialled: str, agent: str, value: float, notes: list[str]
+) -> None:
+    """A look-up may name the agent and the value; what is neither is noted and waited without."""
+    trees = Trees()
+    trees.replace(load_trees({"needs.yaml": NEEDS}))
+    facts = Facts(caller_name=name, dialled=dialled, language="zh", answered=True)
+    _, actions = runner.start(trees, "needs", facts, 0)
+    assert [shown(a) for a in actions[:-1]] == [f"note needs/in: {note}" for note in notes]
+    assert actions[-1] == EnterQueue(
+        queue="sales",
+        rule="english >= 3 and not group:trainees",
+        language="zh",
+        agent=agent,
+        agent_seconds=12,
+        value=value,
+        site="north",
+    )
+
+
+def test_a_rule_of_the_queue_beats_the_overflow_node() -> None:
+    """The run goes on where the rule leads, with its variables; the built-in voicemail as well."""
+    for to, said in (("menu/main", "en/main-menu"), ("voicemail:sales", "en/leave-message")):
+        trees = shelf()
+        state, _ = runner.start(trees, "menu/sales", HERE, 0)
+        actions = runner.overflowed(state, trees, "max_wait", 0, "menu", to=to)
+        assert [shown(action) for action in actions] == [f"say {said}"]
+        assert state.variables["overflow_reason"] == "max_wait"
