@@ -128,7 +128,7 @@ def beginning(samples: Samples, seconds: float = 0.6) -> Samples:
     return samples[: int(seconds * 8000)]
 
 
-# --- announcements ---------------------------------------------------------------------------
+# --- announcements -----------------------------------------------------------------------
 
 
 async def test_position_between_the_music(floor: Floor, prompts: Prompts) -> None:
@@ -209,7 +209,7 @@ async def test_the_estimated_wait_is_told(floor: Floor, prompts: Prompts) -> Non
     await earlier.hang_up()
 
 
-# --- overflow ----------------------------------------------------------------------------------
+# --- overflow ------------------------------------------------------------------------------
 
 
 async def test_queue_to_queue_to_voicemail(floor: Floor, prompts: Prompts) -> None:
@@ -260,7 +260,7 @@ async def test_a_rule_leads_into_a_tree(floor: Floor) -> None:
     assert (await floor.record(caller))["outcome"] == "overflowed"
 
 
-# --- the last agent ----------------------------------------------------------------------------
+# --- the last agent ------------------------------------------------------------------------
 
 
 async def test_the_next_call_finds_the_agent_of_the_last(floor: Floor) -> None:
@@ -295,3 +295,44 @@ async def test_the_last_agent_is_waited_for_and_then_anyone(floor: Floor) -> Non
     assert time.monotonic() - began > 2.8
     await desk.answer()
     await floor.is_in(again, state="talking", agent="ann")
+
+
+# --- a restart ---------------------------------------------------------------------------------
+
+
+async def test_callcore_killed_during_an_announcement(floor: Floor, prompts: Prompts) -> None:
+    """Back again, the caller hears music and a later announcement; who spoke with whom last is
+    remembered."""
+    await floor.login("bob")
+    talked, desk = await talk(floor, "603", "p2")
+    number = talked.phone.user
+    await talked.hang_up()
+    await desk.ended
+    await floor.site.agent_is("bob", "idle")
+    caller = await floor.call("601")
+    await until(lambda: found(caller, beginning(prompts["you-are-next"])) is not None)
+    await floor.site.kill()
+    await floor.site.start()
+    await floor.is_in(caller, state="queued", queue="told", position=1)
+    back = len(caller.heard().samples)
+
+    def told_again() -> bool:
+        later = caller.heard().samples[back:]
+        return audio.find_speech(later, prompts["you-are-next"][:-400])[1] > 0.9
+
+    await until(told_again, 15)
+    later = caller.heard().samples[back:]
+    place = int(audio.find_speech(later, prompts["you-are-next"][:-400])[0] * 8000)
+    assert place > 8000, "not at once"
+    assert audio.level(later[place - 6000 : place - 800]) > 50, "music before it"
+    await caller.hang_up()
+    assert (await floor.record(caller))["outcome"] == "abandoned"
+    await floor.login("ann")
+    await floor.site.post("agents/bob/pause", reason="tea")
+    await floor.site.agent_is("bob", "paused")
+    await floor.site.post("agents/bob/ready")  # idle for less time than Ann
+    await floor.site.agent_is("bob", "idle")
+    again = await floor.call("603", user=number)
+    desk = await rung(floor, "p2")
+    await desk.answer()
+    await floor.is_in(again, state="talking", agent="bob")
