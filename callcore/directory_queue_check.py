@@ -236,8 +236,10 @@ def _callback(queue: Queue) -> Iterator[Fault]:
         return
     if callback.key and not re.fullmatch(r"[0-9*#]", callback.key):
         yield f"callback.key = {callback.key[:40]!r}", "one key out of 0-9 * #, or nothing"
-    if not callback.key and not callback.offer_at_seconds:
-        yield "callback", "a key, or offer_at_seconds: else nobody can ask for one"
+    overflows = any(rule.to == "callback" for rule in queue.overflow_rules)
+    if not callback.key and not callback.offer_at_seconds and not overflows:
+        why = "a key, offer_at_seconds, or a rule that overflows to it: else nobody can ask for one"
+        yield "callback", why
     times = callback.retry_seconds, callback.offer_at_seconds
     if callback.attempts < 1 or callback.ring_seconds <= 0 or min(times) < 0:
         yield "callback", "one attempt at least, and times of 0 seconds or more"
