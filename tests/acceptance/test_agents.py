@@ -195,7 +195,7 @@ async def test_pause_and_ready_by_phone_and_by_api(floor: Floor) -> None:
     await code.ended
     caller = await floor.call("601")
     await floor.is_in(caller, state="queued")
-    assert (await agent(floor, "1001"))["reason"] == "phone"
+    assert (await agent(floor, "1001"))["reason"] == "break"
     code = await press(floor, "p1", "*14")
     desk = await rung(floor, "p1", caller)
     await desk.answer()
