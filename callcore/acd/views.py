@@ -129,7 +129,8 @@ def position_of(floor: Floor, contact: Contact) -> int:
     queue = floor.queues[contact.queue]
     in_line = sum(len(line) for line in queue.lines.values())
     apart = queue.size - in_line - (contact.stand is Stand.WANTED)
-    before = (place < contact.place for line in queue.lines.values() for place in line.sorted())
+    place = contact.place
+    before = (other < place for line in queue.lines.values() for other in line.entries())
     return 1 + apart + sum(before)
 
 

@@ -23,6 +23,21 @@ def test_waiting_contacts_have_positions_and_waits(floor, make_queue):
     assert len(floor.distributor.waiting(floor.now)) == 4
 
 
+def test_the_place_a_customer_is_told(floor, make_queue):
+    """Those offered, or waiting for an agent they want, are ahead; who is offered is next."""
+    floor.configure(make_queue(agents=["ann", "bob"], last_agent_seconds=60), make_queue("r"))
+    floor.login("ann")
+    for contact in ("c1", "c2", "c3"):
+        floor.call(contact)
+        floor.now += 1
+    floor.call("c4", wanted="ann")
+    floor.call("c5", skills={"zh": 1}, priority=1)
+    floor.call("c9", "r")
+    told = {name: floor.distributor.position(name) for name in ("c1", "c2", "c3", "c4", "c5", "c9")}
+    assert told == {"c1": 1, "c2": 4, "c3": 5, "c4": 5, "c5": 3, "c9": 1}
+    assert floor.distributor.position("nobody") is None
+
+
 def test_queues_and_agents_as_they_are_now(floor, make_queue):
     """Members by state, the longest wait of those here, and until when a phone rings."""
     floor.configure(make_queue(agents=["ann", "bob", "cyd"], ring_seconds=10))

@@ -214,9 +214,7 @@ nodes:
 """
     queue = msgspec.structs.replace(QUEUE, announcements=Announcements())
     desk = Desk(site(queues={"sales": queue}), tree)
-    monkeypatch.setattr(
-        desk.switch.distributor, "estimate", lambda contact, now: 130
-    )
+    monkeypatch.setattr(desk.switch.distributor, "estimate", lambda contact, now: 130)
     desk.arrive("700")
     desk.wait(3)
     assert heard(desk) == [
