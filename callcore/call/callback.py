@@ -125,7 +125,7 @@ def connected(cx: Context, call: Call) -> None:
     for back in pending(cx) if call.caller_number else ():
         callback = back.callback
         if callback and call.caller_number in (callback.number, callback.asked_from):
-            cx.note(back, "callback_not_needed", call_id=call.id)
+            cx.note(back, "callback_not_needed", reached_in=call.id)
             cancel(cx, back)
 
 
