@@ -98,6 +98,8 @@ class Work(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     skills: tuple[str, ...] = ()
     #: When ringing or wrap-up ends by itself.
     deadline: float | None = None
+    #: Its wrap-up has no end but the agent's.
+    until_ready: bool = False
     #: The agent asked for an optional wrap-up.
     wrap_up_asked: bool = False
 

@@ -19,7 +19,6 @@ from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.rule import Traits
 from callcore.acd.skills import fits, requirement_of
 from callcore.directory import members_of
-from callcore.directory_queue import WrapUp
 from callcore.errors import InvalidTransition
 
 
@@ -97,10 +96,8 @@ def _work(floor: Floor, agent: LiveAgent, work: Work) -> Iterator[str]:
             yield f"agent {agent.id} is offered a contact but cannot take one"
     if work.state in (State.TALKING, State.ON_HOLD) and work.deadline is not None:
         yield f"agent {agent.id} talks against a deadline"
-    if work.state is State.WRAPPING_UP and work.deadline is None:
-        queue = floor.queues.get(work.queue)
-        if queue is not None and queue.config.wrap_up is WrapUp.TIMED:
-            yield f"agent {agent.id} wraps up for ever"
+    if work.state is State.WRAPPING_UP and work.deadline is None and not work.until_ready:
+        yield f"agent {agent.id} wraps up for ever"
 
 
 def _wanted(queue: LiveQueue, contact: Contact) -> bool:

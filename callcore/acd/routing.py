@@ -335,6 +335,7 @@ class Router:
         wraps, seconds = wrap_up_of(queue.config if queue is not None else None, work)
         if wraps and agent.status is not Status.LOGGED_OUT:
             work.deadline = self.now + seconds if seconds > 0 else None
+            work.until_ready = seconds <= 0
             self.floor.arm(agent)
             self.show(agent, "released", work.deadline)
         else:

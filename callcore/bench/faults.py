@@ -1,15 +1,17 @@
 """A small floor on which everything goes wrong, for as many contacts as asked: by seed, replayable.
 
 Answers come late, twice, for others' offers; callers hang up in the same instant; phones do not
-answer, are busy, reject, vanish and come back; agents pause, log out and in whatever they are
-doing; contacts are taken by hand; timers fire late; queues, members, skills and strategies change;
-and every so often the distributor is made anew from its encoded snapshot.
+answer, are busy, reject, vanish and come back; agents pause, choose statuses, log out and in
+whatever they are doing, ask for wrap-up and extend it; contacts are calls, chats (three at once)
+and mails, want an agent, move up and down, overflow from queue to queue, are taken by hand; timers
+fire late; queues, members, groups, skills, strategies, rings and rules change; and every so often
+the distributor is made anew from its encoded snapshot.
 
 Two kinds of checks. What the phones and callers see is checked at every event, from the actions
-alone: no phone rings for two contacts or during a talk, no contact rings at two phones (unless all
-ring), nobody is connected twice, each contact has exactly one end, equal contacts of a queue are
-offered in the order they came, no wrap-up is cut short by the engine. The tables
-(`acd.invariants`) are looked at after every `check_every` events: that is slow on purpose.
+alone: nobody is offered two contacts at once or one beside a call, no contact rings at two phones
+(unless all ring), nobody is connected twice, each contact has exactly one end in each queue, equal
+contacts of a queue are offered in the order they came, no wrap-up is cut short by the engine. The
+tables (`acd.invariants`) are looked at after every `check_every` events: slow on purpose.
 """
 
 from __future__ import annotations
@@ -24,18 +26,43 @@ from typing import Any
 import msgspec
 
 from callcore.acd import events as ev
+from callcore.acd.agent import State
 from callcore.acd.distributor import Distributor
 from callcore.acd.floor import DistributorState
 from callcore.acd.invariants import violations
 from callcore.acd.strategy import STRATEGIES
-from callcore.directory import Agent, Member, Queue
+from callcore.directory import GROUP, Agent, Member, Queue
+from callcore.directory_queue import (
+    VOICE,
+    Kind,
+    OverflowOn,
+    OverflowRule,
+    Ring,
+    Staffing,
+    Urgency,
+    WrapUp,
+)
 
 AGENTS = [f"a{number:02}" for number in range(12)]
-QUEUES = ["one", "two", "three", "four"]
+#: By queue, the kind it serves.
+QUEUES = {"one": VOICE, "two": VOICE, "three": VOICE, "four": "chat", "five": "mail"}
+KINDS = {"chat": Kind(capacity=3), "mail": Kind(exclusive=True)}
+ROOM = {VOICE: 1, "chat": 3, "mail": 1}
+STATUSES = {"training": (), "writing": ("chat", "mail")}
+GROUPS = ("early", "late")
+RULES = ("", "", "", "", "en >= 1 or group:early", "not zh")
+RINGS = (
+    Ring(after_seconds=0.0, max_penalty=0),
+    Ring(after_seconds=15.0, skills={"en": 1}, max_penalty=1),
+    Ring(after_seconds=30.0, skills={"en": 0, "zh": 0}),
+)
 STRANGER, NOWHERE = "stranger", "nowhere"
 TALK, PATIENCE, STAGGER = 40.0, 60.0, 15.0
 #: Contacts between two restarts, and between two reconfigurations.
 RESTART_EVERY, RECONFIGURE_EVERY = 900, 400
+#: Contacts between two quarters of an hour.
+INTERVAL_EVERY = 170
+INBOUND = ev.Direction.INBOUND
 SKILLS: tuple[dict[str, int], ...] = ({}, {}, {"en": 1}, {"en": 2}, {"zh": 1}, {"en": 1, "zh": 1})
 
 
@@ -57,9 +84,10 @@ class Report:
 
 @dataclass(slots=True)
 class Waiting:
-    """A contact in a queue: those of one `kind` any agent can serve alike."""
+    """A contact in a queue: those of one `needs` any agent can serve alike."""
 
-    kind: tuple[str, tuple[tuple[str, int], ...], int]
+    needs: tuple[str, ...]
+    priority: int
     since: float
     #: Phones that ring for it.
     rings: int = 0
@@ -70,20 +98,26 @@ class Watch:
 
     def __init__(self, broken: Callable[[str], None]) -> None:
         self.broken = broken
-        #: By agent: the contact and whether the two talk.
-        self.phones: dict[str, tuple[str, bool]] = {}
+        #: By agent: the contacts held, and whether the two talk.
+        self.desks: dict[str, dict[str, bool]] = {agent: {} for agent in AGENTS}
+        #: What kind a contact was when it was offered last.
+        self.kinds: dict[str, str] = {}
         self.queued: dict[str, Waiting] = {}
         self.ends: Counter[str] = Counter()
-        self.wrap_up_until: dict[str, float] = {}
-        #: Queues in which everybody rings.
+        #: Queues in which everybody rings, and those whose contacts need less with time: a timer
+        #: that fires late is late for some of them.
         self.shared: set[str] = set()
+        self.relaxing: set[str] = set()
 
     def took(self, event: ev.AnyAcdEvent, now: float) -> None:
         """The distributor accepted an event."""
         if isinstance(event, ev.ContactQueued):
             since = now if event.since is None else min(event.since, now)
-            kind = (event.queue, tuple(sorted(event.skills.items())), event.priority)
-            self.queued[event.contact] = Waiting(kind, since)
+            needs = (event.queue, str(sorted(event.skills.items())), event.rule, event.language)
+            alone = (event.contact,) if event.wanted else ()
+            self.queued[event.contact] = Waiting((*needs, *alone), event.priority, since)
+        elif isinstance(event, ev.PriorityChanged):
+            self.queued[event.contact].priority = event.priority
         elif isinstance(event, ev.ContactLeft):
             self._end(event.contact, "abandoned")
         elif isinstance(event, ev.OfferAnswered):
@@ -92,8 +126,11 @@ class Watch:
             self._stopped(event.agent, event.contact)
         elif isinstance(event, ev.ContactReleased):
             self._hung_up(event)
-        elif isinstance(event, ev.ContactAssigned) and event.contact in self.queued:
-            self._end(event.contact, "answered")
+        elif isinstance(event, ev.ContactAssigned):
+            if self.desks[event.agent].get(event.contact) is False:
+                self.desks[event.agent][event.contact] = True  # where it rang
+            if event.contact in self.queued:
+                self._end(event.contact, "answered")
 
     def _end(self, contact: str, end: str) -> None:
         if self.queued.pop(contact, None) is None:
@@ -101,22 +138,22 @@ class Watch:
         self.ends[end] += 1
 
     def _answered(self, event: ev.OfferAnswered) -> None:
-        if self.phones.get(event.agent) != (event.contact, False):
+        if self.desks[event.agent].get(event.contact) is not False:
             self.broken(f"{event.agent} answers {event.contact}, which does not ring there")
         self._end(event.contact, "answered")
-        self.phones[event.agent] = (event.contact, True)
+        self.desks[event.agent][event.contact] = True
 
     def _hung_up(self, event: ev.ContactReleased) -> None:
-        if self.phones.pop(event.agent, None) != (event.contact, True):
+        if self.desks[event.agent].pop(event.contact, None) is not True:
             self.broken(f"{event.agent} releases {event.contact} without a talk")
 
     def _stopped(self, agent: str, contact: str) -> None:
-        if self.phones.pop(agent, None) != (contact, False):
+        if self.desks[agent].pop(contact, None) is not False:
             self.broken(f"{agent} stops ringing for {contact}, which did not ring there")
         if contact in self.queued:
             self.queued[contact].rings -= 1
 
-    def saw(self, action: ev.AnyAcdAction, event: ev.AnyAcdEvent | None, now: float) -> None:
+    def saw(self, action: ev.AnyAcdAction) -> None:
         """The distributor decided something."""
         if isinstance(action, ev.Offer):
             self._offered(action)
@@ -124,27 +161,31 @@ class Watch:
             self._stopped(action.agent, action.contact)
         elif isinstance(action, ev.Overflow):
             self._end(action.contact, "overflowed")
-        elif isinstance(action, ev.AgentChanged):
-            if action.state == "wrapping_up" and action.until is not None:
-                self.wrap_up_until[action.agent] = action.until
         elif isinstance(action, ev.WrapUpEnded):
-            until = self.wrap_up_until.pop(action.agent, now)
-            if now < until and getattr(event, "agent", "") != action.agent:
-                self.broken(f"wrap-up of {action.agent} ends {until - now:.3f} s early")
+            # Exchanged for another, or it comes back to the same agent.
+            self.desks[action.agent].pop(action.contact, None)
 
     def _offered(self, offer: ev.Offer) -> None:
-        if offer.agent in self.phones:
-            self.broken(f"{offer.agent} is offered {offer.contact}: {self.phones[offer.agent]}")
+        held = self.desks[offer.agent]
+        kind = self.kinds[offer.contact] = QUEUES[offer.queue]
+        kinds = [self.kinds.get(contact, VOICE) for contact in held]
+        alone = any(each != "chat" for each in (kind, *kinds))
+        full = kinds.count(kind) >= ROOM[kind] or (alone and bool(held))
+        if full or not all(held.values()):
+            self.broken(f"{offer.agent} is offered {offer.contact} ({kind}) beside {held}")
         waiting = self.queued.get(offer.contact)
         if waiting is None:
             self.broken(f"{offer.contact} is not in a queue any more and is offered")
             return
-        self.phones[offer.agent] = (offer.contact, False)
+        held[offer.contact] = False
         waiting.rings += 1
         if waiting.rings > 1 and offer.queue not in self.shared:
             self.broken(f"{offer.contact} rings at {waiting.rings} phones")
         for contact, other in self.queued.items():
-            if other.since < waiting.since and not other.rings and other.kind == waiting.kind:
+            if offer.queue in self.relaxing:
+                break
+            same = (other.needs, other.priority) == (waiting.needs, waiting.priority)
+            if same and other.since < waiting.since and not other.rings:
                 self.broken(f"{offer.contact} is offered before {contact}, which came first")
 
 
@@ -213,23 +254,56 @@ class FaultyFloor:
         before = sum(ignored.values())
         # Clocks of different sources differ: some events are stamped a little before the last.
         at = self.now - (0.5 if self.random.random() < 0.02 else 0.0)
+        wrap_ups = self._wrap_ups()
         actions = self.distributor.handle(event, at)
         taken = sum(ignored.values()) == before
         if taken:
             self.watch.took(event, self.distributor.now)
         self._carry_out(actions, event)
+        self._none_cut_short(wrap_ups, event, actions)
         if taken and isinstance(event, ev.ContactAssigned):
             # What rang at that phone has stopped by now.
-            self.watch.phones[event.agent] = (event.contact, True)
+            self.watch.desks[event.agent][event.contact] = True
+            work = self.distributor.floor.seats[event.agent].agent.works[event.contact]
+            self.watch.kinds[event.contact] = work.kind
         self._look_now_and_then()
         return taken
 
     def _carry_out(self, actions: list[ev.AnyAcdAction], event: ev.AnyAcdEvent | None) -> None:
         self.report.events += 1
         for action in actions:
-            self.watch.saw(action, event, self.distributor.now)
+            waiting = self.watch.queued.get(getattr(action, "contact", ""))
+            self.watch.saw(action)
+            if isinstance(action, ev.Overflow) and waiting is not None:
+                self.later(0.0, self._overflow, action, waiting.since)
             if isinstance(action, ev.Offer):
                 self._ring(action)
+
+    def _wrap_ups(self) -> dict[tuple[str, str], float]:
+        """When each one under way ends by itself."""
+        return {
+            (seat.agent.id, work.contact): work.deadline
+            for seat in self.distributor.floor.seats.values()
+            for work in seat.agent.works.values()
+            if work.state is State.WRAPPING_UP and work.deadline is not None
+        }
+
+    def _none_cut_short(
+        self,
+        before: dict[tuple[str, str], float],
+        event: ev.AnyAcdEvent,
+        actions: list[ev.AnyAcdAction],
+    ) -> None:
+        """Only the agent ends a wrap-up early, or the same contact coming back."""
+        if not before:
+            return
+        offers = [(each.agent, each.contact) for each in actions if isinstance(each, ev.Offer)]
+        after = self._wrap_ups()
+        for (agent, contact), until in before.items():
+            end = after.get((agent, contact), self.distributor.now)
+            own = getattr(event, "agent", "") == agent or (agent, contact) in offers
+            if end < until and not own:
+                self._broken(f"wrap-up of {agent} ends {until - end:.3f} s early")
 
     def _look_now_and_then(self) -> None:
         if self.report.events % self.check_every == 0:
@@ -252,6 +326,10 @@ class FaultyFloor:
 
     def _arrive(self) -> None:
         self.report.contacts += 1
+        if self.report.contacts % INTERVAL_EVERY == 0:
+            self.feed(ev.IntervalBegan(at=self.now))
+        if self.report.contacts % (50 * INTERVAL_EVERY) == 0:
+            self.feed(ev.DayBegan())
         if self.report.contacts % RECONFIGURE_EVERY == 0:
             self._reconfigure()
         if self.report.contacts % RESTART_EVERY == 0:
@@ -260,15 +338,31 @@ class FaultyFloor:
         ago = draw.choice((None, None, None, 0.0, 20.0, -5.0))
         event = ev.ContactQueued(
             contact=contact,
-            queue=NOWHERE if draw.random() < 0.002 else draw.choice(QUEUES),
+            queue=NOWHERE if draw.random() < 0.002 else draw.choice(list(QUEUES)),
             since=None if ago is None else self.now - ago,
             priority=draw.choice((0, 0, 0, 0, 1, 2)),
             skills=draw.choice(SKILLS),
+            rule=draw.choice(RULES),
+            language=draw.choice(("", "", "", "de")),
+            direction=draw.choice((INBOUND, INBOUND, INBOUND, *ev.Direction)),
+            wanted=draw.choice(AGENTS) if draw.random() < 0.2 else "",
+            wanted_seconds=draw.choice((None, 5.0)),
+            value=draw.random(),
+            site=draw.choice(("", "east")),
         )
         self.later(draw.expovariate(1 / PATIENCE), self._hang_up, contact)
         self.feed(event)
         if draw.random() < 0.01 and contact in self.watch.queued:
             self.feed(event)
+        if draw.random() < 0.05:
+            moved = ev.PriorityChanged(contact=contact, priority=draw.choice((-1, 0, 1, 3)))
+            self.later(PATIENCE * draw.random(), self.feed, moved)
+
+    def _overflow(self, action: ev.Overflow, since: float) -> None:
+        """On to the queue where the rule leads, with the wait so far."""
+        queue = action.to.removeprefix("queue:")
+        if queue in QUEUES and action.contact not in self.watch.queued:
+            self.feed(ev.ContactQueued(contact=action.contact, queue=queue, since=since))
 
     def _hang_up(self, contact: str) -> None:
         self.feed(ev.ContactLeft(contact=contact, abandoned=self.random.random() < 0.9))
@@ -339,11 +433,24 @@ class FaultyFloor:
                 self._call_outside,
                 self._take,
                 self._stale,
+                self._choose_status,
+                self._wrap_up,
             )
         )(agent)
 
     def _pause(self, agent: str) -> None:
         self.feed(ev.Paused(agent=agent, reason="break"))
+        self.later(30 * self.random.random(), self.feed, ev.Ready(agent=agent))
+
+    def _choose_status(self, agent: str) -> None:
+        status = self.random.choice((*STATUSES, NOWHERE))
+        self.feed(ev.StatusChosen(agent=agent, status=status))
+        self.later(30 * self.random.random(), self.feed, ev.Ready(agent=agent))
+
+    def _wrap_up(self, agent: str) -> None:
+        """Asked for, and extended if there is one; ended some time, where it has no end."""
+        self.feed(ev.WrapUpAsked(agent=agent))
+        self.feed(ev.WrapUpExtended(agent=agent, seconds=self.random.choice((5.0, -1.0))))
         self.later(30 * self.random.random(), self.feed, ev.Ready(agent=agent))
 
     def _leave(self, agent: str) -> None:
@@ -389,31 +496,49 @@ class FaultyFloor:
         queues = [name for name in QUEUES if everything or draw.random() < 0.95]
         self.feed(
             ev.Configured(
-                queues={name: self._queue(name) for name in queues},
-                agents={
-                    agent: Agent(
-                        id=agent, skills={"en": draw.randint(0, 3), "zh": draw.randint(0, 2)}
-                    )
-                    for agent in agents
-                },
+                queues={name: self._queue(name, queues) for name in queues},
+                agents={agent: self._agent(agent) for agent in agents},
+                kinds=KINDS,
+                statuses=STATUSES,
             )
         )
         for agent in agents:
             self.feed(ev.LoggedIn(agent=agent))
 
-    def _queue(self, name: str) -> Queue:
+    def _agent(self, name: str) -> Agent:
         draw = self.random
+        return Agent(
+            id=name,
+            skills={"en": draw.randint(0, 3), "zh": draw.randint(0, 2)},
+            languages=draw.choice(((), ("de",))),
+            groups=(draw.choice(GROUPS),),
+            site=draw.choice(("", "east")),
+            cost=draw.random(),
+        )
+
+    def _queue(self, name: str, queues: list[str]) -> Queue:
+        """Its overflow leads to the ones after it alone: never in a circle."""
+        draw = self.random
+        further = queues[queues.index(name) + 1 :]
+        rules = (
+            OverflowRule(on=OverflowOn.WAIT, at=30.0, to=f"queue:{further[0]}"),
+            OverflowRule(on=OverflowOn.SIZE, at=6.0, to=f"queue:{further[-1]}"),
+            OverflowRule(on=OverflowOn.UNSTAFFED, to=f"queue:{further[0]}"),
+        ) if further else ()  # fmt: skip
         strategy = draw.choice(sorted(STRATEGIES))
         # What rings now may still ring at several phones until it ends.
         if STRATEGIES[strategy].rings_all:
             self.watch.shared.add(name)
+        rings = draw.choice(((), (), RINGS))
+        (self.watch.relaxing.add if rings else self.watch.relaxing.discard)(name)
         return Queue(
             id=name,
             members=tuple(
                 Member(agent=agent, penalty=draw.randint(0, 2))
-                for agent in AGENTS
+                for agent in (*AGENTS, *(GROUP + group for group in GROUPS))
                 if draw.random() < 0.6
             ),
+            kind=QUEUES[name],
             strategy=strategy,
             wrap_up_seconds=draw.choice((0.0, 5.0, 10.0)),
             max_wait_seconds=draw.choice((0.0, 0.0, 45.0)),
@@ -421,6 +546,17 @@ class FaultyFloor:
             rona_limit=draw.choice((0, 2)),
             retry_seconds=draw.choice((0.0, 1.0, 5.0)),
             ring_seconds=draw.choice((8.0, 15.0)),
+            wrap_up=draw.choice(list(WrapUp)),
+            urgency=draw.choice(list(Urgency)),
+            weight=draw.choice((1.0, 1.0, 2.0)),
+            criteria=draw.choice(({}, {"skill_fit": 2.0, "last_agent": 1.0})),
+            rings=rings,
+            requires=draw.choice(RULES),
+            match_language=draw.random() < 0.3,
+            last_agent_seconds=draw.choice((0.0, 8.0)),
+            join_needs=draw.choice(list(Staffing)),
+            stay_needs=draw.choice((Staffing.NOBODY, *Staffing)),
+            overflow_rules=tuple(rule for rule in rules if draw.random() < 0.5),
         )
 
     def _restart(self) -> None:
