@@ -182,7 +182,7 @@ WRONG = [
         2,
         "(in a queue with callback) callback",
     ),
-    (QUEUE + 'callback.key = ""\n', 2, "queues.q.callback: expected a key, or offer_at_seconds"),
+    (QUEUE + 'callback.key = ""\n', 2, "queues.q.callback: expected a key, offer_at_seconds"),
     (QUEUE + 'callback.key = "22"\n', 2, "queues.q.callback.key = '22': expected one key out of"),
     (QUEUE + 'hours.zone = "Mars/Base"\n', 2, "queues.q.hours.zone = 'Mars/Base': expected "),
     (QUEUE + UTC + 'hours.weekly = { mon = ["9-5"] }\n', 2, "queues.q.hours.weekly"),
