@@ -16,7 +16,13 @@ is dropped. Calls an agent or a full trunk prevented count as no attempt.
 
 from __future__ import annotations
 
-from callcore.acd.events import OfferAnswered, OfferFailed, OfferReserved, OfferResult
+from callcore.acd.events import (
+    OfferAnswered,
+    OfferFailed,
+    OfferReserved,
+    OfferResult,
+    WithdrawReason,
+)
 from callcore.call import queueing, transfer
 from callcore.call.actions import Dial, StartRinging, StopRinging
 from callcore.call.context import Context
@@ -363,11 +369,13 @@ def _rest(cx: Context, call: Call, callback: Callback, result: str) -> None:
 # --- the agent is lost ---------------------------------------------------------------------------
 
 
-def stop(cx: Context, call: Call) -> None:
+def stop(cx: Context, call: Call, result: str) -> None:
     """Nobody is kept for it any more: the customer's phone stops as well."""
     callback = call.callback
     if callback is None:
         return
+    if callback.agent:
+        cx.close(call, SegmentKind.OFFER, result, callback.agent)
     callback.agent = ""
     callback.deadline = None
     leg = call.legs.get(call.channel)
@@ -384,7 +392,7 @@ def withdrawn(cx: Context, call: Call, agent: AgentId) -> None:
     if callback is None or callback.agent != agent:
         return
     failed = callback.failed
-    stop(cx, call)
+    stop(cx, call, failed or WithdrawReason.AGENT_GONE.value)
     if failed:
         _rest(cx, call, callback, failed)
 
@@ -399,7 +407,7 @@ def agent_lost(cx: Context, call: Call, leg: Leg) -> bool:
     cx.close(call, SegmentKind.OFFER, result, leg.agent)
     cx.stop_playing(call, PlayFor.AGENT_ANNOUNCEMENT, leg.channel)
     cx.drop_leg(call, leg.channel)
-    stop(cx, call)
+    stop(cx, call, result)
     if failed:
         _rest(cx, call, callback, failed)
         return True

@@ -133,7 +133,7 @@ def leave_queue(cx: Context, call: Call, result: str = "left") -> None:
         if leg.state is LegState.ANNOUNCING:
             release_agent(cx, call, leg)  # had accepted: theirs was the contact
         _stop_offer(cx, call, leg, HangupReason.NORMAL, result)
-    callback.stop(cx, call)
+    callback.stop(cx, call, result)
     cx.tell(ContactLeft(contact=call.id, abandoned=False))
 
 

@@ -36,7 +36,7 @@ from callcore.call import (
 )
 from callcore.call.actions import AnyAction, WriteInterval
 from callcore.call.context import Context
-from callcore.call.model import Call, LegState, SwitchState
+from callcore.call.model import Call, LegState, Role, SwitchState
 from callcore.call.state import CallState
 from callcore.types import CallId, HangupReason, Outcome
 
@@ -310,6 +310,9 @@ def _transfer_asked(cx: Context, event: events.TransferAsked) -> None:
     call = cx.call_of(event.channel)
     leg = call.leg(event.channel) if call is not None else None
     if call is None or leg is None or leg.state is LegState.ENDING:
+        return
+    if call.callback is not None and leg.role is Role.CALLER:
+        transfer.refuse(cx, call, leg)  # a customer we called sends nobody anywhere
         return
     if not event.other:
         transfer.blind(cx, call, leg, event.target, refer=True)
