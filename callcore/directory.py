@@ -241,7 +241,7 @@ class Queue(Entity, frozen=True, kw_only=True):
     service_level_seconds: float = 20.0
     #: Abandons before this many seconds are counted apart.
     short_abandon_seconds: float = 5.0
-    #: Of the agent announcement, when it is not the default one.
+    #: Of the announcements to agents and waiting callers, when it is not the default one.
     language: str = ""
 
 
