@@ -272,7 +272,9 @@ class OverflowReason(StrEnum):
     MAX_WAIT = "max_wait"
     NO_SUCH_QUEUE = "no_such_queue"
     CLOSED = "closed"
+    #: Nobody was there for it to enter; the last of those it may stay for has gone.
     UNSTAFFED = "unstaffed"
+    LEFT_UNSTAFFED = "left_unstaffed"
     ESTIMATED_WAIT = "estimated_wait"
 
 

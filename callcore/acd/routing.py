@@ -397,7 +397,7 @@ class Router:
             for contact in self.floor.contacts_of(queue.config.id):
                 if contact.direction is Direction.CALLBACK:
                     continue  # nobody is kept waiting on the line
-                self.settle(self.overflow(contact, OverflowReason.UNSTAFFED, to))
+                self.settle(self.overflow(contact, OverflowReason.LEFT_UNSTAFFED, to))
 
     def move(self, contact: Contact, change: Callable[[Contact], None]) -> None:
         """Change what decides on the place of a contact; it is matched anew if it waits."""

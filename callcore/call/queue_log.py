@@ -28,8 +28,9 @@ _REFUSED = {
     "unstaffed": "JOINEMPTY",
     "estimated_wait": "DIVERT_HOLDTIME",
 }
+_AT_THE_DOOR = (*_REFUSED, "no_such_queue")
 #: Of a caller whom the queue gave up on.
-_OVERFLOWED = {"unstaffed": "EXITEMPTY", "closed": "EXITEMPTY", "no_such_queue": "EXITEMPTY"}
+_OVERFLOWED = {"left_unstaffed": "EXITEMPTY", "no_such_queue": "EXITEMPTY"}
 #: What shows whether a caller got in: the first of these notes after "queued".
 _NEXT = ("overflowed", "offered", "queued", "left_queue", "abandoned", "ended")
 _TALKING = ("talking", "on_hold")
@@ -37,6 +38,13 @@ _SILENT = "answered_elsewhere"
 
 #: Order in a queue: priority, then how long; the call makes it unique.
 _Place = tuple[int, float, CallId]
+
+
+def _turned_away(following: CallEvent | None) -> bool:
+    """What follows "queued" says that the caller did not get in."""
+    if following is None or following.name != "overflowed":
+        return False
+    return following.details.get("reason") in _AT_THE_DOOR
 
 
 class _Waiting(msgspec.Struct, kw_only=True):
@@ -148,8 +156,8 @@ class QueueLog:
         caller = self._callers.setdefault(event.call, _Caller())
         self._send_on(event, caller)
         self._dumped(event, caller)
-        if following is not None and following.name == "overflowed":
-            return  # that note says why the caller was turned away
+        if _turned_away(following):
+            return  # that note says why
         since = float(event.details.get("since") or event.at)
         priority = int(event.details.get("priority") or 0)
         caller.waiting = self._line_up(event.call, queue, priority, since)

@@ -49,7 +49,7 @@ class _Visit(msgspec.Struct, kw_only=True):
 #: Why a queue turns a contact away at the door (then it stayed no time at all).
 AT_THE_DOOR = ("queue_full", "closed", "unstaffed", "estimated_wait", "no_such_queue")
 #: How it gives up on one that waits.
-GIVEN_UP = ("overflow", "max_wait", *AT_THE_DOOR)
+GIVEN_UP = ("overflow", "max_wait", "left_unstaffed", *AT_THE_DOOR)
 ABANDONED = ("abandoned",)
 #: How an offer ended that the agent should have taken.
 RONA = ("no_answer", "busy", "rejected", "cancelled")
@@ -123,7 +123,7 @@ class _Counter:
     ) -> None:
         own: list[Segment] = []
         for each in before:
-            if each.agent == part.agent:
+            if each.agent == part.agent and each.queue == part.queue:
                 own = [] if each.kind is SegmentKind.WRAP_UP else [*own, each]
         begins = [moment for each in own if (moment := _answered_at(each)) >= 0]
         begin = min(begins, default=part.start)
