@@ -77,6 +77,7 @@ class _Caller(msgspec.Struct, kw_only=True):
     waiting: _Waiting | None = None
     talk: _Talk | None = None
     transfer: _Transfer | None = None
+    callback: bool = False
 
 
 class QueueLog:
@@ -88,6 +89,7 @@ class QueueLog:
         self._queues: dict[QueueId, list[_Place]] = {}
         self._out: list[str] = []
         self._notes: dict[str, Callable[[CallEvent], None]] = {
+            "callback_opened": self._callback_opened,
             "offered": self._offered,
             "offer_failed": self._offer_failed,
             "offer_withdrawn": self._offer_withdrawn,
@@ -131,6 +133,8 @@ class QueueLog:
             queued = _last(call.segments, SegmentKind.QUEUE)
             if call.live and queued is not None:
                 self._callers[call.id] = self._resumed(call, queued)
+            if call.live and call.callback is not None:
+                self._callers.setdefault(call.id, _Caller()).callback = True
 
     def _resumed(self, call: Call, queued: Segment) -> _Caller:
         since = queued.start if queued.since is None else queued.since
@@ -202,8 +206,16 @@ class QueueLog:
         del places[at]
         return at + 1
 
+    def _callback_opened(self, event: CallEvent) -> None:
+        self._callers.setdefault(event.call, _Caller()).callback = True
+
     def _abandoned(self, event: CallEvent) -> None:
-        self._leave(event, "ABANDON")
+        """Nobody holds the line for a callback: one that comes to nothing was dropped."""
+        caller = self._callers.get(event.call)
+        if caller is not None and caller.callback:
+            self._leave(event, "WITHDRAW", after="dropped")
+        else:
+            self._leave(event, "ABANDON")
 
     def _overflowed(self, event: CallEvent) -> None:
         reason = str(event.details.get("reason", ""))
@@ -303,8 +315,9 @@ class QueueLog:
         if caller is None:
             return
         by = event.details.get("by", "")
-        if by == "caller" or event.details.get("outcome") == "abandoned":
-            self._leave(event, "ABANDON")
+        lost = ("abandoned", "unanswered") if caller.callback else ("abandoned",)
+        if by == "caller" or event.details.get("outcome") in lost:
+            self._abandoned(event)
         else:
             self._leave(event, "WITHDRAW", after=by)
         ours = by in ("caller", "network")

@@ -36,8 +36,11 @@ def backend_down(cx: Context, event: BackendDown) -> None:
 
 
 def close_all(cx: Context, node: str, reason: str) -> None:
-    """End every call of a node in the records; its agents are free again."""
-    for call in list(cx.state.calls.values()):
+    """End every call of a node in the records; its agents are free again.
+
+    Those who wait come first: else a queue that loses its last agent with the node would still
+    give them up, and send on callers who are gone."""
+    for call in sorted(cx.state.calls.values(), key=lambda call: call.queued_since is None):
         if call.node != node or callback.node_lost(cx, call):
             continue
         call.estimated = True

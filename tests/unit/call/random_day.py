@@ -20,7 +20,14 @@ from callcore.call.model import PlayFor
 from callcore.call.record import CallRecord
 from callcore.call.switch import Switch, SwitchSnapshot, restore
 from callcore.directory import Agent, Directory, Member, Outbound, Phone, Queue, Route, Trunk
-from callcore.directory_queue import Announcements, OverflowOn, OverflowRule, Staffing
+from callcore.directory_queue import (
+    Announcements,
+    Callback,
+    CallbackFirst,
+    OverflowOn,
+    OverflowRule,
+    Staffing,
+)
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.ivr.loader import load_trees
 from callcore.telephony.simulated import SimulatedBackend
@@ -54,6 +61,7 @@ def directory() -> Directory:
             max_wait_seconds=40,
             rona_limit=3,
             agent_announcement="text:en/{queue}",
+            callback=Callback(attempts=2, retry_seconds=5, ring_seconds=5),
             overflow_rules=(OverflowRule(on=OverflowOn.WAIT, at=25, to="queue:all"),),
             announcements=Announcements(first_after_seconds=1, every_seconds=5),
             last_agent_seconds=4,
@@ -64,6 +72,7 @@ def directory() -> Directory:
             members=tuple(Member(agent=name) for name in names[3:]),
             ring_seconds=5,
             max_size=6,
+            callback=Callback(first=CallbackFirst.CUSTOMER, retry_seconds=4, ring_seconds=6),
             overflow_rules=(
                 OverflowRule(on=OverflowOn.WAIT, at=45, to="queue:sales"),
                 OverflowRule(on=OverflowOn.SIZE, at=5, to="number:0777"),
@@ -121,6 +130,8 @@ class RandomDay:
             "0555": Peer(answer_after=1.0, hang_up_after=6.0),
             "0666": Peer(busy=True),
             "0777": Peer(),
+            "0888": Peer(answer_after=4.0),
+            "0999": Peer(answer_after=2.0, hang_up_after=0.5),
         }
         self.feed(ev.Started(prefix="d"))
         self.feed(ev.DirectoryChanged(directory=directory()))
@@ -144,6 +155,8 @@ class RandomDay:
             self.step()
             if not self.backend.channels and not self.switch.state.calls:
                 break
+        for callback in list(self.switch.state.callbacks):
+            self.feed(ev.CallbackCancelAsked(call=callback))
         for channel in list(self.backend.channels):
             self.backend.hang_up(channel)
         for _ in range(int(30 / STEP)):
@@ -177,6 +190,8 @@ class RandomDay:
             if isinstance(action, act.WriteEvent) and action.event.name == "overflowed":
                 to = str(action.event.details["to"])
                 self.overflowed[to] = self.overflowed.get(to, 0) + 1
+            if isinstance(action, act.WriteEvent):
+                assert not {"event", "call_id"} & action.event.details.keys(), "taken by the log"
             if isinstance(action, act.WriteRecord):
                 self.records.setdefault(action.call, []).append(action.record)
             elif not isinstance(action, SHELL + ROWS):
@@ -228,12 +243,25 @@ class RandomDay:
 
     def _call_in(self) -> None:
         dice = self.dice
+        if dice.random() < 0.2:
+            self._call_back()
+            return
         count = dice.randrange(4)
         keys = tuple((dice.uniform(0.2, 6), dice.choice("123#*9")) for _ in range(count))
         stays = dice.choice([None, dice.uniform(0.1, 5), dice.uniform(5, 60)])
         caller = Caller(hang_up_after=stays, digits=tuple(sorted(keys)))
         number = dice.choice(["555", "5550001", "5550002", "5550003", "anonymous"])
         self.backend.call_in(dice.choice(["601", "602", "700", "999"]), caller, number=number)
+
+    def _call_back(self) -> None:
+        """Asks for a callback, in the middle of whatever happens, and mostly gets to the end."""
+        dice = self.dice
+        at = dice.uniform(0.1, 8)
+        keys = "21#" if dice.random() < 0.7 else "20777#1#"
+        digits = tuple((at + 0.3 * number, key) for number, key in enumerate(keys))
+        caller = Caller(hang_up_after=at + dice.uniform(0.5, 6), digits=digits)
+        number = dice.choice(["0555", "0666", "0777", "0888", "0999", "555", ""])
+        self.backend.call_in(dice.choice(["601", "602"]), caller, number=number)
 
     def _peer(self) -> Peer:
         dice = self.dice
@@ -312,6 +340,7 @@ class RandomDay:
                         ev.CallTransferAsked(call=call, target="queue:all"),
                         ev.CallTransferAsked(call=call, target="0555"),
                         ev.QueueLeaveAsked(call=call, queue="one"),
+                        ev.CallbackCancelAsked(call=call),
                         ev.CallPriorityAsked(call=call, priority=self.dice.randrange(3)),
                         ev.RecordingPauseAsked(call=call),
                         ev.RecordingResumeAsked(call=call),
