@@ -116,6 +116,7 @@ class Watched:
         self.stood = {
             name: (each.queue, each.stand, each.requirement, each.place)
             for name, each in floor.contacts.items()
+            if not each.offers
         }
 
     def _wrap_ups(self):
