@@ -64,6 +64,8 @@ PROMPTS = {
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Floor]:
     sounds = {f"prompts/en/{name}": audio.tone(hz, 0.6) for name, hz in PROMPTS.items()}
+    # Spoken, a number takes its time.
+    sounds |= {f"prompts/en/digit-{digit}": audio.tone(600.0, 0.1) for digit in range(10)}
     directory = tmp_path_factory.mktemp("callback")
     async with open_floor(directory, CONFIG, ("p1", "p2"), sounds=sounds) as floor:
         yield floor
