@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from callcore.call import announcements, callback, queueing, tree_walk
+from callcore.call import announcements, callback_promise, queueing, tree_walk
 from callcore.call.context import Context
 from callcore.call.model import Call, CallbackRequest, CallbackStep, PlayFor
 from callcore.call.numbering import TargetKind, resolve
@@ -37,7 +37,7 @@ def offer(cx: Context, call: Call) -> None:
         return
     _begin(cx, call, CallbackStep.OFFERED, call.queued_since)
     cx.note(call, "callback_offered", queue=call.queue, estimate=round(estimate, 1))
-    key = callback.settings_of(cx, call).key or CONFIRM
+    key = callback_promise.settings_of(cx, call).key or CONFIRM
     _ask(cx, call, "callback-offer", *say.digits(key), "callback-offer-end")
 
 
@@ -71,7 +71,7 @@ def digit(cx: Context, call: Call, key: str) -> bool:
     """A key pressed by a waiting caller; false: it means nothing here."""
     if call.callback is not None or call.agent:
         return False
-    settings = callback.settings_of(cx, call)
+    settings = callback_promise.settings_of(cx, call)
     request = call.request
     if request is None:
         queue = cx.state.directory.queues.get(call.queue)
@@ -161,7 +161,9 @@ def _ask_again(cx: Context, call: Call, complaint: str = "") -> None:
 def _ask(cx: Context, call: Call, *prompts: str) -> None:
     cx.music_off(call)
     cx.stop_playing(call, PlayFor.CALLBACK_REQUEST)
-    cx.play(call, call.channel, PlayFor.CALLBACK_REQUEST, callback.media(cx, call, *prompts))
+    cx.play(
+        call, call.channel, PlayFor.CALLBACK_REQUEST, callback_promise.media(cx, call, *prompts)
+    )
     if call.request is not None:
         _until(cx, call, call.request, QUESTION_SECONDS)
 
@@ -183,8 +185,10 @@ def give_up(cx: Context, call: Call) -> None:
 def _promise(cx: Context, call: Call, request: CallbackRequest) -> None:
     """The place in line goes to the callback; this call ends with goodbye."""
     call.request = None
-    callback.promise(cx, call, request.number, request.since)
+    callback_promise.promise(cx, call, request.number, request.since)
     call.outcome = Outcome.CALLBACK
     queueing.leave_queue(cx, call, "callback")
     cx.music_off(call)
-    cx.play(call, call.channel, PlayFor.FAREWELL, callback.media(cx, call, "callback-promised"))
+    cx.play(
+        call, call.channel, PlayFor.FAREWELL, callback_promise.media(cx, call, "callback-promised")
+    )

@@ -24,6 +24,7 @@ from callcore.acd.events import (
 from callcore.call import (
     announcements,
     callback,
+    callback_promise,
     callback_request,
     talking,
     transfer,
@@ -241,7 +242,7 @@ def connect_agent(cx: Context, call: Call, leg: Leg) -> None:
     call.queued_since = None
     cx.close(call, SegmentKind.QUEUE, "answered")
     call.first_agent = call.first_agent or leg.agent
-    callback.connected(cx, call)
+    callback_promise.connected(cx, call)
     talking.connect(cx, call, leg)
 
 

@@ -22,6 +22,7 @@ from callcore.call import (
     announcements,
     arrival,
     callback,
+    callback_promise,
     callback_request,
     ending,
     events,
@@ -379,7 +380,7 @@ def _call_transfer_asked(cx: Context, event: events.CallTransferAsked) -> None:
 def _callback_cancel_asked(cx: Context, event: events.CallbackCancelAsked) -> None:
     back = cx.state.calls.get(event.call)
     if back is not None:
-        callback.cancel(cx, back)
+        callback_promise.cancel(cx, back)
 
 
 def _queue_leave_asked(cx: Context, event: events.QueueLeaveAsked) -> None:
