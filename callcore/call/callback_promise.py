@@ -8,6 +8,8 @@ other in their variables ``callback`` and ``callback_of``. What happens when its
 
 from __future__ import annotations
 
+import re
+
 from callcore.call import queueing
 from callcore.call.context import Context
 from callcore.call.ending import end_call
@@ -16,6 +18,7 @@ from callcore.directory_queue import Callback as Settings
 from callcore.types import Outcome
 
 _DEFAULTS = Settings()
+_NUMBER = re.compile(r"\+?[0-9]{3,}")
 
 
 def settings_of(cx: Context, call: Call) -> Settings:
@@ -83,7 +86,7 @@ def _open(cx: Context, call: Call, number: str, since: float) -> Call:
         since=since,
         first=settings_of(cx, call).first,
         asked_by=call.id,
-        asked_from=call.caller_number,
+        asked_from=_told(call.caller_number),
         hotline=call.dialled,
         asked_at=cx.now,
     )
@@ -96,8 +99,13 @@ def _open(cx: Context, call: Call, number: str, since: float) -> Call:
 def _merge(callback: Callback, call: Call, since: float) -> None:
     callback.since = min(callback.since, since)
     callback.attempts = 0
-    callback.asked_by, callback.asked_from = call.id, call.caller_number
+    callback.asked_by, callback.asked_from = call.id, _told(call.caller_number)
     callback.deadline = callback.deadline if callback.agent else None
+
+
+def _told(number: str) -> str:
+    """What tells one caller from another; all who hide it come as the same word."""
+    return number if _NUMBER.fullmatch(number) else ""
 
 
 def connected(cx: Context, call: Call) -> None:

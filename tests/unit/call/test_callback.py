@@ -479,6 +479,19 @@ def test_who_calls_again_and_reaches_an_agent_is_not_called_back() -> None:
     assert (counted.dropped, counted.abandoned) == (0, 0)
 
 
+def test_another_anonymous_caller_takes_nobodys_callback() -> None:
+    """All who hide their number come under the same word."""
+    desk = desk_with()
+    call = desk.arrive(caller="anonymous")
+    desk.key("20555#1#")
+    back = back_of(desk, call)
+    desk.arrive(channel="x2", caller="anonymous")
+    desk.login("ann")
+    desk.answer(desk.last(act.Dial))
+    assert desk.only(act.Join).channels[0] == "x2"
+    assert back.live
+
+
 def test_an_operator_takes_it_back() -> None:
     """At any stage until the customer is there; nobody's phone rings on."""
     desk = desk_with()
