@@ -222,6 +222,11 @@ def machine(make_watched, make_queue):
             contact, agent = self.past_offer(data)
             self.feed(ev.OfferAnswered(contact=contact, agent=agent), seconds)
 
+        @rule(data=st.data(), seconds=SECONDS)
+        def reserve(self, data, seconds):
+            contact, agent = self.past_offer(data)
+            self.feed(ev.OfferReserved(contact=contact, agent=agent), seconds)
+
         @rule(data=st.data())
         def answer_and_hang_up_together(self, data):
             contact, agent = self.past_offer(data)
