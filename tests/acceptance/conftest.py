@@ -17,7 +17,7 @@ from tests.addresses import SIP_PORT, claim_block
 OpenSite = Callable[..., Awaitable[LabSite]]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def may_capture() -> None:
     """Capturing is a right that set-up cannot give: without it a test is left out, except in CI."""
     try:
