@@ -140,10 +140,9 @@ class FewestContacts(Strategy):
     """Whoever has answered the fewest contacts today."""
 
     name = "fewest_contacts"
-    ranked = True
 
-    def rank(self, agent: LiveAgent, member: Member) -> float:
-        return agent.answered_today
+    def key(self, candidate: Candidate, choice: Choice) -> Key:
+        return (candidate.agent.answered_today,)
 
 
 @register

@@ -83,7 +83,7 @@ def test_the_last_agent_leaves(floor, make_queue, staffing, event, leave):
     for contact in ("c1", "c2"):
         floor.call(contact)
     floor.feed(event)
-    expected = [(contact, "unstaffed", "tree:nobody") for contact in ("c1", "c2")]
+    expected = [(contact, "left_unstaffed", "tree:nobody") for contact in ("c1", "c2")]
     assert overflows(floor) == (expected if leave else [])
 
 
@@ -102,7 +102,7 @@ def test_a_configuration_without_the_last_agent_empties_the_queue(floor, make_qu
     floor.configure(make_queue(agents=["bob"], stay_needs=LOGGED_IN), agents=["ann"])
     assert overflows(floor) == []
     floor.configure(make_queue(agents=[], stay_needs=LOGGED_IN), agents=["ann"])
-    assert overflows(floor) == [("c1", "unstaffed", "")]
+    assert overflows(floor) == [("c1", "left_unstaffed", "")]
 
 
 def test_nobody_enters_a_closed_queue_and_who_is_in_stays(floor, make_queue):

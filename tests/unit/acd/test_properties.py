@@ -295,6 +295,7 @@ def machine(make_watched, make_queue):
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.timeout(120 + EXAMPLES)
 def test_invariants_hold_whatever_happens(make_watched, make_queue):
     """No order of events breaks an invariant, sticks an agent or loses a contact."""
     run_state_machine_as_test(
