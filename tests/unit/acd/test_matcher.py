@@ -19,7 +19,7 @@ from callcore.acd.strategy import STRATEGIES
 from callcore.directory import Agent, Member, Queue
 from callcore.directory_queue import Urgency
 
-FLOORS, STEPS = 200, 30
+FLOORS, STEPS = 200, 80
 #: Targets, and seconds one step of priority is worth.
 TARGET = 20.0
 
@@ -242,6 +242,8 @@ class Both:
 
     def __init__(self, seed):
         self.draw = random.Random(seed)
+        #: Full floors, where agents choose, and nearly empty ones, where contacts do.
+        self.leaving = self.draw.choice((0.45, 0.7))
         self.now = 0.0
         agents, queues = random_floor(self.draw)
         self.acd = Distributor()
@@ -263,10 +265,10 @@ class Both:
             self.draw.randint(0, 20) if self.draw.random() < 0.3 else self.draw.randint(0, 2)
         )
         talking = sorted(name for name, p in self.matcher.people.items() if p.holds)
-        if talking and self.draw.random() < 0.45:
+        if talking and self.draw.random() < self.leaving:
             offered, expected = self.release(self.draw.choice(talking))
         else:
-            offered, expected = self.arrive(f"c{self.draw.randint(0, 10**6)}")
+            offered, expected = self.arrive(f"c{self.draw.randint(0, 999)}-{n}")
         for contact, agent in offered:
             self.answer(contact, agent)
         return offered, expected
