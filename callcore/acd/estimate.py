@@ -32,8 +32,7 @@ correction
 
 Measured over days with a lunch dip and a burst (`callcore bench acd`), the median error as a part
 of that of app_queue's average hold time: 0.58 with one queue of 30 agents, 0.62 with 8, 0.59 with
-120; 0.59 with two queues that share agents, 0.65 with ten; under service-level urgency 0.68-0.85,
-without the correction 0.81-1.05. An oracle that knows agents, means and position: 0.55-0.76.
+120; 0.61 with two queues that share agents, 0.65 with ten; under service-level urgency 0.67-0.93. An oracle that knows agents, means and position: 0.55-0.76.
 """
 
 from __future__ import annotations
