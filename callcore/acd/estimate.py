@@ -31,8 +31,9 @@ correction
     priorities between queues, penalties, skills, and that the longest waits end in abandons.
 
 Measured over days with a lunch dip and a burst (`callcore bench acd`), the median error as a part
-of that of app_queue's average hold time: 0.58 with one queue of 30 agents, 0.62 with 8, 0.59 with
-120; 0.61 with two queues that share agents, 0.65 with ten; under service-level urgency 0.67-0.93. An oracle that knows agents, means and position: 0.55-0.76.
+of that of app_queue's average hold time: 0.57 with one queue of 30 agents, 0.62 with 8, 0.59 with
+120; 0.61 with two queues that share agents, 0.65 with ten; under service-level urgency 0.67-0.93.
+An oracle that knows agents, means and position: 0.55-0.76.
 """
 
 from __future__ import annotations

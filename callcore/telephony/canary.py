@@ -161,6 +161,8 @@ async def _messages(trial: _Trial) -> Finding:
     except CanaryFailed:
         hint = "make `recording` in its spool directory (astspooldir), writable for its user"
         return error("canary", "Asterisk cannot record voicemail messages", hint)
+    # Discarded before it has begun it would begin all the same, and its file would stay.
+    await trial.wait("RecordingStarted", lambda e: e["recording"]["name"] == trial.channel)
     await trial.discard(f"recordings/live/{trial.channel}")
     return ok("canary", "Asterisk records voicemail messages")
 
