@@ -51,7 +51,7 @@ def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float)
         wanted_until=_wish_until(event, config, floor, now) if event.wanted else None,
         value=event.value,
         site=event.site,
-        credited_since=since - event.priority * config.priority_seconds,
+        credited_since=queue.credited_since(since, event.priority),
         deadline=None if gives_up is None else since + gives_up.after_seconds,
         overflow_to="" if gives_up is None else gives_up.to,
     )

@@ -120,7 +120,7 @@ class Floor:
         """Work out the place in line and what is required now; the contact stands in no line."""
         queue = self.queues[contact.queue]
         config = queue.config
-        contact.credited_since = queue.credited_since(contact)
+        contact.credited_since = queue.credited_since(contact.since, contact.priority)
         contact.ring = ring_at(config, contact.since, self.state.now) if config.rings else -1
         contact.requirement = requirement_of(
             config, contact.skills, contact.rule, contact.language, contact.ring

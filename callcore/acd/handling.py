@@ -111,13 +111,10 @@ class Handling:
     # --- offers and talks ---------------------------------------------------------------------
 
     def offer_reserved(self, event: ev.OfferReserved) -> None:
-        seat = self._router.seat(event.agent)
-        if seat is None:
+        found = self._ringing(event.agent, event.contact)
+        if found is None:
             return
-        work = seat.agent.works.get(event.contact)
-        if work is None or work.state is not State.OFFERED:
-            self._router.ignore("no_such_offer")
-            return
+        seat, work = found
         contact = self._floor.contacts[event.contact]
         if contact.reserved:
             self._router.ignore("already_reserved")
@@ -169,13 +166,10 @@ class Handling:
         self._router.settle(freed)
 
     def offer_failed(self, event: ev.OfferFailed) -> None:
-        seat = self._router.seat(event.agent)
-        if seat is None:
+        found = self._ringing(event.agent, event.contact)
+        if found is None:
             return
-        work = seat.agent.works.get(event.contact)
-        if work is None or work.state is not State.OFFERED:
-            self._router.ignore("no_such_offer")
-            return
+        seat, work = found
         rest = self._floor.queues[work.queue].config.retry_seconds
         self._router.unanswered(
             seat,
@@ -198,9 +192,8 @@ class Handling:
             self._router.ignore("duplicate_assignment")
         elif present is not None:
             if contact is not None:
-                self._router.ignore(
-                    "agent_holds_contact"
-                )  # it waits in a queue: another will take it
+                # It waits in a queue: another will take it.
+                self._router.ignore("agent_holds_contact")
             else:
                 self._floor.state.stats.agent(agent.id).transferred_in += 1
                 self._router.exchange(seat, present, event.contact, event.queue)
@@ -270,6 +263,17 @@ class Handling:
         if work.queue:
             for each in stats.of(work.queue, work.skills):
                 each.transferred_out += 1
+
+    def _ringing(self, ident: str, contact: str) -> tuple[Seat, Work] | None:
+        """The agent who is offered this contact, else None and the event is ignored."""
+        seat = self._router.seat(ident)
+        if seat is None:
+            return None
+        work = seat.agent.works.get(contact)
+        if work is not None and work.state is State.OFFERED:
+            return seat, work
+        self._router.ignore("no_such_offer")
+        return None
 
     def _talk(self, ident: str, contact: str) -> tuple[Seat, Work] | None:
         """The agent who talks to this contact, else None and the event is ignored."""

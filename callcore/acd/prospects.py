@@ -45,7 +45,7 @@ def prospect(
     seconds = estimated_wait(
         queue,
         queue.neighbours,
-        ahead=_ahead(queue, contact) if ahead is None else ahead,
+        ahead=queue.ahead_of(contact) if ahead is None else ahead,
         since=contact.credited_since,
         now=now,
         quantile=quantile,
@@ -56,9 +56,3 @@ def prospect(
 def newcomer(queue: QueueId, now: float) -> Contact:
     """A contact without needs, about to enter."""
     return Contact(id="", queue=queue, since=now, entered=now, credited_since=now)
-
-
-def _ahead(queue: LiveQueue, contact: Contact) -> int:
-    """How many stand in the queue's lines before it."""
-    place = contact.place
-    return sum(entry < place for line in queue.lines.values() for entry in line.entries())

@@ -115,14 +115,19 @@ class LiveQueue:
         """The earliest place in line; None: nobody is."""
         return self.earliest if self.lines else None
 
+    def ahead_of(self, contact: Contact) -> int:
+        """How many stand in the lines before a contact."""
+        place = contact.place
+        return sum(entry < place for line in self.lines.values() for entry in line.entries())
+
     def urgency_of(self, contact: Contact, now: float) -> float:
         if self.slope is not None:
             return self.slope * (now - contact.credited_since)
         return self._urgency(self.config, contact.priority, now - contact.since)
 
-    def credited_since(self, contact: Contact) -> float:
+    def credited_since(self, since: float, priority: int) -> float:
         """The place in line: priority is a head start in seconds."""
-        return contact.since - contact.priority * self.config.priority_seconds
+        return since - priority * self.config.priority_seconds
 
     def idle_place(self, agent: LiveAgent, member: Member) -> IdlePlace:
         rank = self.strategy.rank(agent, member) if self.strategy.ranked else agent.idle_since

@@ -127,11 +127,8 @@ def position_of(floor: Floor, contact: Contact) -> int:
     if contact.offers:
         return 1
     queue = floor.queues[contact.queue]
-    in_line = sum(len(line) for line in queue.lines.values())
-    apart = queue.size - in_line - (contact.stand is Stand.WANTED)
-    place = contact.place
-    before = (other < place for line in queue.lines.values() for other in line.entries())
-    return 1 + apart + sum(before)
+    apart = queue.size - queue.waiting - (contact.stand is Stand.WANTED)
+    return 1 + apart + queue.ahead_of(contact)
 
 
 def _waiting_view(
