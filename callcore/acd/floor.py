@@ -89,7 +89,7 @@ class Floor:
 
     def _open_queue(self, config: Queue) -> None:
         estimator = self.state.estimators.setdefault(config.id, WaitEstimator())
-        self.queues[config.id] = LiveQueue(config, self.kinds, estimator)
+        self.queues[config.id] = LiveQueue(config, estimator)
 
     def remove_queue(self, queue: QueueId) -> None:
         """An empty queue; memberships are built anew by `seat_members`."""

@@ -19,7 +19,7 @@ from callcore.acd.skills import ANYBODY, Requirement, fits
 from callcore.acd.strategy import Strategy, strategy_named
 from callcore.acd.urgency import RULES, fair_slope
 from callcore.directory import Member, Queue
-from callcore.directory_queue import VOICE, Kind, Urgency
+from callcore.directory_queue import Urgency
 from callcore.types import AgentId
 
 #: Penalty, load, rank by strategy, agent id.
@@ -70,7 +70,7 @@ class Seat:
 class LiveQueue:
     """One configured queue with its members and lines."""
 
-    def __init__(self, config: Queue, kinds: dict[str, Kind], estimator: WaitEstimator) -> None:
+    def __init__(self, config: Queue, estimator: WaitEstimator) -> None:
         #: What the queue has shown of its waits; part of the snapshot.
         self.estimator = estimator
         #: Agents with a contact of this queue, from the offer to the end of its wrap-up.
@@ -87,12 +87,11 @@ class LiveQueue:
         self.size = 0
         #: The earliest place in all lines; infinite: nobody is in line.
         self.earliest = inf
-        self.reconfigure(config, kinds)
+        self.reconfigure(config)
 
-    def reconfigure(self, config: Queue, kinds: dict[str, Kind]) -> None:
+    def reconfigure(self, config: Queue) -> None:
         self.config = config
         self.limits = limits_of(config)
-        self.kind = kinds.get(config.kind, kinds[VOICE])
         self._urgency = RULES[config.urgency]
         plain = config.urgency is Urgency.FAIR and not config.criteria
         #: Where urgency is a straight line: how steep. Else it is worked out contact by contact.

@@ -109,8 +109,6 @@ def _change_queues(router: Router, queues: dict[QueueId, Queue]) -> None:
         floor.state.queues[ident] = config
         if queue.config != config:
             _change_queue(router, queue, config)
-        else:
-            queue.reconfigure(config, floor.kinds)
 
 
 def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
@@ -120,7 +118,7 @@ def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
     for contact in waiting:
         if queue.is_open(contact):
             floor.step_out(contact)
-    queue.reconfigure(config, floor.kinds)
+    queue.reconfigure(config)
     for contact in waiting:
         contact.kind = config.kind
         gives_up = None if contact.direction is Direction.CALLBACK else queue.limits.gives_up
