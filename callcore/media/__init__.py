@@ -1,0 +1,1 @@
+"""RTP streams that callcore itself hears or speaks: the Python face of `native/`."""

@@ -1,0 +1,259 @@
+/* What the C files of the audio path share. None of them knows Python: only module*.c does.
+ *
+ * Samples are linear 16-bit at the stream's rate (8000 or 16000 Hz); a frame is FRAME_MS of them.
+ * Times are nanoseconds of CLOCK_MONOTONIC and always arguments: no file but the two that own a
+ * thread (receiver.c, sender.c) reads a clock. Nothing is allocated per packet or frame.
+ */
+#ifndef CALLCORE_AUDIO_H
+#define CALLCORE_AUDIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FRAME_MS = 20, MAX_RATE = 16000, MAX_FRAME = MAX_RATE * FRAME_MS / 1000 };
+
+/* ---- memory.c: every allocation of the audio path, with a mode for tests in which it fails ---- */
+
+/* Zeroed memory, or NULL. */
+void *audio_calloc(size_t count, size_t size);
+void audio_free(void *block);
+/* Let the next `count` allocations succeed and all after them fail; -1: fail none. */
+void audio_fail_after(long count);
+/* Blocks given out and not yet freed. */
+long audio_blocks(void);
+
+/* ---- g711.c and codec.c: what stands in RTP payloads ---- */
+
+/* ITU-T G.711: one octet a sample. */
+void ulaw_decode(const uint8_t *codes, int16_t *samples, size_t count);
+void alaw_decode(const uint8_t *codes, int16_t *samples, size_t count);
+void ulaw_encode(const int16_t *samples, uint8_t *codes, size_t count);
+void alaw_encode(const int16_t *samples, uint8_t *codes, size_t count);
+
+enum codec { CODEC_PCMU, CODEC_PCMA, CODEC_L16 };
+
+/* Octets that one sample takes on the wire. */
+size_t codec_width(enum codec codec);
+/* Decode `length` octets into at most `room` samples; returns how many. L16 is RFC 3551 §4.5.11. */
+size_t codec_decode(enum codec codec, const uint8_t *payload, size_t length, int16_t *samples,
+                    size_t room);
+/* Encode `count` samples; returns the octets written. */
+size_t codec_encode(enum codec codec, const int16_t *samples, size_t count, uint8_t *payload);
+
+/* ---- rtp.c: RFC 3550 packets and RFC 4733 telephone-events ---- */
+
+enum { RTP_HEADER = 12 };
+
+enum rtp_fault {
+    RTP_OK,
+    RTP_TOO_SHORT,     /* ends before what its header announces */
+    RTP_WRONG_VERSION, /* not version 2 */
+    RTP_BAD_PADDING,   /* padding count of 0 or beyond the payload */
+    RTP_FAULTS
+};
+
+struct rtp_packet {
+    uint8_t payload_type;
+    bool marker;
+    uint16_t sequence;
+    uint32_t timestamp;
+    uint32_t ssrc;
+    const uint8_t *payload; /* inside the datagram */
+    size_t length;          /* octets of payload, padding taken off */
+};
+
+enum rtp_fault rtp_parse(const uint8_t *datagram, size_t length, struct rtp_packet *packet);
+/* Write the 12-octet header of `packet` (its payload is not copied). */
+void rtp_write_header(uint8_t *datagram, const struct rtp_packet *packet);
+
+/* RFC 4733 §2.3 */
+struct telephone_event {
+    uint8_t code; /* 0-9, 10 *, 11 #, 12-15 A-D, 16 flash */
+    bool end;
+    uint8_t volume;    /* -dBm0 */
+    uint16_t duration; /* samples since the event began */
+};
+
+bool telephone_event_parse(const uint8_t *payload, size_t length, struct telephone_event *event);
+void telephone_event_write(uint8_t payload[4], const struct telephone_event *event);
+
+/* ---- sequence.c: one source's sequence numbers (RFC 3550 A.1, A.3, A.8) ---- */
+
+enum sequence_verdict {
+    SEQUENCE_NEXT,      /* newest so far: in order, or after a gap */
+    SEQUENCE_LATE,      /* older than the newest, not seen before */
+    SEQUENCE_DUPLICATE, /* seen before */
+    SEQUENCE_STRAY,     /* far from all the others: dropped unless its successor follows */
+    SEQUENCE_RESTARTED  /* the source began anew at another number */
+};
+
+struct sequence {
+    bool begun;
+    uint32_t first;       /* extended number of the first packet */
+    uint32_t highest;     /* extended number of the newest packet */
+    uint64_t window;      /* bit n: packet highest - n was received */
+    uint32_t bad_next;    /* RFC 3550 A.1: the number that proves a restart; > 0xffff: none */
+    uint32_t received;    /* packets counted since the (re)start, duplicates left out */
+    uint32_t duplicates;
+    uint32_t late;
+    uint32_t expected_before, received_before; /* at the last report */
+    int64_t transit;      /* of the last packet, samples */
+    bool transit_known;
+    double jitter;        /* A.8, in samples */
+};
+
+enum sequence_verdict sequence_update(struct sequence *sequence, uint16_t number);
+/* Interarrival jitter from one packet's timestamp and its arrival, in samples of the same clock. */
+void sequence_arrival(struct sequence *sequence, uint32_t timestamp, uint32_t arrival);
+uint32_t sequence_expected(const struct sequence *sequence);
+/* Packets lost so far; negative when duplicates outnumber losses (A.3). */
+int32_t sequence_lost(const struct sequence *sequence);
+/* Share lost since the last call, in 1/256 (A.3). */
+uint8_t sequence_fraction_lost(struct sequence *sequence);
+
+/* ---- conceal.c: what stands in for a lost frame, and joins that are not heard ---- */
+
+enum { CONCEAL_HISTORY = MAX_RATE * 40 / 1000 };
+
+struct conceal {
+    uint32_t rate;
+    size_t filled;
+    int16_t history[CONCEAL_HISTORY]; /* the newest samples played */
+    uint32_t lost_run;                /* samples concealed in a row */
+    uint32_t pitch;                   /* period being repeated, samples */
+};
+
+void conceal_init(struct conceal *conceal, uint32_t rate);
+/* Note samples that were played, smoothing the join when a loss went before. */
+void conceal_good(struct conceal *conceal, int16_t *samples, size_t count);
+/* Make `count` samples for audio that did not come: the last pitch period, fading to nothing. */
+void conceal_lost(struct conceal *conceal, int16_t *samples, size_t count);
+/* Pitch period of the newest samples, 2.5 to 15 ms. */
+uint32_t conceal_pitch(const struct conceal *conceal);
+
+/* ---- jitter.c: adaptive play-out ---- */
+
+struct jitter;
+
+struct jitter_counts {
+    uint32_t stored;     /* packets that came in time */
+    uint32_t late;       /* packets whose time to be played had passed */
+    uint32_t duplicates; /* packets whose audio was there already */
+    uint32_t resyncs;    /* jumps of the timestamp beyond the buffer */
+    uint32_t concealed;  /* frames made up for lost packets */
+    uint32_t silent;     /* frames of silence: nothing was sent (DTX) or nothing has come yet */
+    uint32_t played;     /* frames that came from packets, at least in part */
+    uint32_t stretched, shrunk; /* times the delay was changed by a pitch period or a frame */
+};
+
+enum jitter_put { JITTER_STORED, JITTER_LATE, JITTER_DUPLICATE, JITTER_RESYNC };
+enum jitter_frame { JITTER_PLAYED, JITTER_CONCEALED, JITTER_SILENT };
+
+/* Delay stays between the two bounds, in ms. NULL without memory. */
+struct jitter *jitter_new(uint32_t rate, uint32_t least_ms, uint32_t most_ms);
+void jitter_free(struct jitter *jitter);
+size_t jitter_size(const struct jitter *jitter);
+/* Store one packet's samples. `sequence` is its extended number: it tells loss from silence not sent. */
+enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
+                           const int16_t *samples, size_t count, int64_t now);
+/* Take the frame that is due; call it every FRAME_MS. */
+enum jitter_frame jitter_get(struct jitter *jitter, int16_t *frame, int64_t now);
+/* The delay aimed at, and the timestamp of the next sample to play. */
+uint32_t jitter_target_ms(const struct jitter *jitter);
+uint32_t jitter_cursor(const struct jitter *jitter);
+void jitter_counts(const struct jitter *jitter, struct jitter_counts *counts);
+/* Forget everything: another source begins. */
+void jitter_reset(struct jitter *jitter);
+
+/* ---- measures.c: facts of one frame ---- */
+
+struct measures {
+    float level;       /* mean square, dB of full scale; -96 for digital silence */
+    float noise_floor; /* of the stream so far, dB of full scale */
+    uint16_t zero_crossings;
+};
+
+struct noise_floor {
+    float floor;
+    bool begun;
+};
+
+void measure(const int16_t *samples, size_t count, struct measures *measures);
+float noise_floor_update(struct noise_floor *noise, float level);
+
+/* ---- vad.c: webrtcvad's C functions, found at run time ---- */
+
+struct vad;
+
+/* Load the functions from the webrtcvad extension at `path`; NULL, or what went wrong. */
+const char *vad_load(const char *path);
+/* Mode 0 (lenient) to 3 (strict). NULL without memory or when nothing is loaded. */
+struct vad *vad_new(uint32_t rate, int mode);
+void vad_free(struct vad *vad);
+/* Whether a frame of 10, 20 or 30 ms is speech. */
+bool vad_decide(struct vad *vad, const int16_t *samples, size_t count);
+
+/* ---- events.c: what the threads have to tell ---- */
+
+enum audio_event_kind {
+    EVENT_SPEECH_STARTED = 1, /* position: where it began */
+    EVENT_SPEECH_ENDED,       /* position: where it ended */
+    EVENT_SILENCE,            /* no speech for the time asked; value: seconds */
+    EVENT_DIGIT,              /* RFC 4733; code: as in telephone_event; value: seconds */
+    EVENT_TONE_DIGIT,         /* in-band; code and value as above */
+    EVENT_TONE,               /* tones.c; code: enum tone; value: seconds; extra: Hz */
+    EVENT_SOURCE_CHANGED,     /* a new SSRC took over */
+    EVENT_PLAY_ENDED,         /* code: 0 played to its end, 1 stopped, 2 stopped by speech */
+    EVENT_DIGITS_SENT
+};
+
+struct audio_event {
+    uint32_t stream;
+    uint16_t kind;
+    uint16_t code;
+    int64_t at;       /* ns: when the audio it speaks of arrived or left */
+    int64_t position; /* samples since the stream's first */
+    float value;
+    float extra;
+};
+
+struct events;
+
+/* A queue of at most `room` events between any threads; NULL without memory. */
+struct events *events_new(size_t room);
+void events_free(struct events *events);
+/* Add one; counts and drops it when the queue is full. Never waits for a reader. */
+void events_put(struct events *events, const struct audio_event *event);
+/* Take up to `room`; returns how many. */
+size_t events_take(struct events *events, struct audio_event *taken, size_t room);
+uint64_t events_dropped(struct events *events);
+/* Readable (eventfd) while events wait. */
+int events_fd(const struct events *events);
+
+/* ---- speech.c: from decisions to utterances ---- */
+
+struct speech_settings {
+    uint32_t onset_ms;   /* speech for that long within 100 ms begins an utterance */
+    uint32_t hangover_ms; /* silence for that long ends it */
+    uint32_t silence_ms; /* tell EVENT_SILENCE after that much; 0: never */
+};
+
+struct speech {
+    struct speech_settings settings;
+    uint32_t rate;
+    bool speaking;
+    bool silence_told;
+    uint32_t recent;        /* bit n: the frame n before this one was speech */
+    uint32_t loud;          /* bit n: the frame n before this one stood out of the noise */
+    int64_t silent_since;   /* position after the last speech */
+    int64_t last_loud_end;  /* position after the last frame that stood out of the noise */
+    float peak;             /* level of the loudest frame of the utterance, slowly forgotten */
+};
+
+void speech_init(struct speech *speech, const struct speech_settings *settings, uint32_t rate);
+/* One frame's decision. Fills at most two events (kind and position); returns how many. */
+size_t speech_frame(struct speech *speech, bool decision, const struct measures *measures,
+                    int64_t position, size_t count, struct audio_event out[2]);
+
+#endif
