@@ -40,3 +40,19 @@ class Rtcp:
     def report(
         self, timestamp: int, packets: int, octets: int, wall: int, bye: bool = False, /
     ) -> bytes: ...
+
+# detectors.c
+
+DETECT_DTMF: int
+EVENT_TONE_DIGIT: int
+
+class Detectors:
+    """The detectors of one stream, by themselves; rate 8000 or 16000, wanted: DETECT flags."""
+
+    def __init__(self, rate: int, wanted: int) -> None: ...
+    def feed(self, samples: Samples, /) -> list[tuple[int, int, int, float, float]]:
+        """Hear samples; the events they bring: kind, code, position, value, extra."""
+    def skip(self, count: int, /) -> None:
+        """Samples that never came: heard as silence."""
+    def size(self) -> int:
+        """Bytes held in C."""

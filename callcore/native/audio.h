@@ -256,4 +256,44 @@ void speech_init(struct speech *speech, const struct speech_settings *settings, 
 size_t speech_frame(struct speech *speech, bool decision, const struct measures *measures,
                     int64_t position, size_t count, struct audio_event out[2]);
 
+/* ---- halve.c, dtmf.c: what detectors.c is made of; all detectors work at 8000 Hz ---- */
+
+enum { HALVE_TAPS = 19, HALVE_DELAY = HALVE_TAPS / 2 };
+
+struct halve {
+    int16_t history[HALVE_TAPS - 1];
+    size_t odd; /* 1: the next sample is one that is left out */
+};
+
+/* From 16 to 8 kHz, at most MAX_FRAME samples; returns how many were made. The first belongs to the
+ * moment HALVE_DELAY samples before the first, or where `odd` was 1 the second, of `samples`. */
+size_t halve(struct halve *halve, const int16_t *samples, size_t count, int16_t *halved);
+
+struct dtmf;
+
+struct dtmf *dtmf_new(void);
+void dtmf_free(struct dtmf *dtmf);
+size_t dtmf_size(void);
+/* EVENT_TONE_DIGIT when a digit has ended; position: where it began. Returns the events filled. */
+size_t dtmf_frame(struct dtmf *dtmf, const int16_t *samples, size_t count, int64_t position,
+                  struct audio_event *out, size_t room);
+
+/* ---- detectors.c: what a stream is listened to for, beyond speech ---- */
+
+enum { DETECT_DTMF = 1 };
+
+struct detectors;
+
+/* `wanted`: DETECT_… flags. NULL without memory. */
+struct detectors *detectors_new(uint32_t rate, unsigned wanted);
+void detectors_free(struct detectors *detectors);
+/* Bytes held for the stream. */
+size_t detectors_size(const struct detectors *detectors);
+/* Hear the next at most MAX_FRAME samples. A jump of the position forward is heard as silence (at
+ * most MAX_GAP_SECONDS of it). Returns the events filled; those beyond `room` are lost. */
+size_t detectors_frame(struct detectors *detectors, const int16_t *samples, size_t count,
+                       int64_t position, struct audio_event *out, size_t room);
+
+enum { MAX_GAP_SECONDS = 5 };
+
 #endif

@@ -50,7 +50,7 @@ PyMODINIT_FUNC PyInit__audio(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (add_codecs(module) < 0 || add_rtcp(module) < 0) {
+    if (add_codecs(module) < 0 || add_rtcp(module) < 0 || add_detectors(module) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -10,6 +10,7 @@
 /* 0, or -1 with an exception set. */
 int add_codecs(PyObject *module);
 int add_rtcp(PyObject *module);
+int add_detectors(PyObject *module);
 
 /* Look at an argument as whole int16 samples; release it with PyBuffer_Release. -1: exception. */
 int samples_of(PyObject *object, Py_buffer *view, size_t *count);

@@ -1,0 +1,85 @@
+/* The detectors of one stream: each hears 8 kHz audio without gaps, whatever the stream brings. */
+#include "audio.h"
+
+struct detectors {
+    uint32_t rate;
+    int64_t expected; /* position after the last sample heard; -1: none yet */
+    struct halve halve;
+    struct dtmf *dtmf;
+};
+
+struct detectors *detectors_new(uint32_t rate, unsigned wanted)
+{
+    struct detectors *detectors = audio_calloc(1, sizeof *detectors);
+    if (detectors == NULL)
+        return NULL;
+    detectors->rate = rate;
+    detectors->expected = -1;
+    if (wanted & DETECT_DTMF && (detectors->dtmf = dtmf_new()) == NULL)
+        goto failed;
+    return detectors;
+failed:
+    detectors_free(detectors);
+    return NULL;
+}
+
+void detectors_free(struct detectors *detectors)
+{
+    if (detectors == NULL)
+        return;
+    dtmf_free(detectors->dtmf);
+    audio_free(detectors);
+}
+
+size_t detectors_size(const struct detectors *detectors)
+{
+    return sizeof *detectors + (detectors->dtmf != NULL ? dtmf_size() : 0);
+}
+
+/* Positions in the events are those of `samples`, the first being 0. */
+static size_t hear(struct detectors *detectors, const int16_t *samples, size_t count,
+                   struct audio_event *out, size_t room)
+{
+    size_t told = 0;
+    if (detectors->dtmf != NULL)
+        told += dtmf_frame(detectors->dtmf, samples, count, 0, out, room);
+    return told;
+}
+
+static size_t hear_at_rate(struct detectors *detectors, const int16_t *samples, size_t count,
+                           int64_t position, struct audio_event *out, size_t room)
+{
+    int16_t halved[MAX_FRAME / 2 + 1];
+    size_t told;
+    if (detectors->rate == 8000) {
+        told = hear(detectors, samples, count, out, room);
+        for (size_t i = 0; i < told; i++)
+            out[i].position += position;
+    } else {
+        const int64_t first = position + (int64_t)detectors->halve.odd - HALVE_DELAY;
+        count = halve(&detectors->halve, samples, count, halved);
+        told = hear(detectors, halved, count, out, room);
+        for (size_t i = 0; i < told; i++)
+            out[i].position = first + 2 * out[i].position;
+    }
+    return told;
+}
+
+size_t detectors_frame(struct detectors *detectors, const int16_t *samples, size_t count,
+                       int64_t position, struct audio_event *out, size_t room)
+{
+    static const int16_t silence[MAX_FRAME];
+    const int64_t most = (int64_t)MAX_GAP_SECONDS * detectors->rate;
+    int64_t gap = detectors->expected < 0 ? 0 : position - detectors->expected;
+    size_t told = 0;
+    if (gap > most)
+        gap = most;
+    while (gap > 0) {
+        const size_t part = gap < MAX_FRAME ? (size_t)gap : MAX_FRAME;
+        told += hear_at_rate(detectors, silence, part, position - gap, out + told, room - told);
+        gap -= (int64_t)part;
+    }
+    told += hear_at_rate(detectors, samples, count, position, out + told, room - told);
+    detectors->expected = position + (int64_t)count;
+    return told;
+}

@@ -1,0 +1,58 @@
+"""Speech for tests: espeak-ng reads texts in many voices, as a telephone would carry it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+Samples = npt.NDArray[np.int16]
+
+LANGUAGES = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "sv", "ru", "tr",
+             "cmn-latn-pinyin", "hi", "id", "fi")  # fmt: skip
+VARIANTS = ("", "+f1", "+m2", "+f2", "+m3", "+f3", "+m5", "+f4", "+m7", "+f5")
+#: Ten million bytes of text are in a repository's own documents and code.
+TEXTS = Path(__file__).parents[2]
+
+
+def say(text: str, voice: str = "en-us", pitch: int = 50, words_per_minute: int = 165,
+        rate: int = 8000, level_db: float = -22.0) -> Samples:  # fmt: skip
+    """`text` spoken, at a mean level of `level_db` dB of full scale."""
+    wave = subprocess.run(
+        ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", str(words_per_minute), "--stdout"],
+        input=text.encode(), capture_output=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    sound, sound_rate = soundfile.read(io.BytesIO(wave), dtype="float32")
+    sound = soxr.resample(sound, sound_rate, rate)
+    power = float(np.mean(sound**2)) + 1e-12
+    sound = sound * np.sqrt(10 ** (level_db / 10) / power)
+    return np.clip(sound * 32768, -32768, 32767).astype(np.int16)
+
+
+def texts() -> Iterator[str]:
+    """Paragraphs of about 600 characters, without end."""
+    files = sorted(p for p in TEXTS.glob("*.md")) + sorted((TEXTS / "callcore").rglob("*.py"))
+    while True:
+        for file in files:
+            text = file.read_text()
+            for at in range(0, len(text), 600):
+                yield text[at : at + 600]
+
+
+def speech(seconds: float, rate: int = 8000) -> Iterator[Samples]:
+    """Pieces of speech in every voice in turn, `seconds` of it or a little more."""
+    heard = 0.0
+    for turn, text in enumerate(texts()):
+        if heard >= seconds:
+            return
+        voice = LANGUAGES[turn % len(LANGUAGES)] + VARIANTS[turn % len(VARIANTS)]
+        piece = say(text, voice, pitch=20 + turn * 7 % 75, words_per_minute=130 + turn * 11 % 90,
+                    rate=rate, level_db=-30.0 + turn * 5 % 17)  # fmt: skip
+        heard += len(piece) / rate
+        yield piece
