@@ -1,13 +1,13 @@
 """The C extension; everything else about the package is in setup.cfg."""
 
-from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 
 AUDIO = Extension(
     "callcore.native._audio",
-    sources=sorted(glob("callcore/native/*.c")),
-    depends=sorted(glob("callcore/native/*.h")),
+    sources=sorted(map(str, Path("callcore/native").glob("*.c"))),
+    depends=sorted(map(str, Path("callcore/native").glob("*.h"))),
     extra_compile_args=["-std=gnu11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
     libraries=["m", "dl", "pthread"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],

@@ -1,5 +1,8 @@
 """Types of the C extension. What a function does and means stands in audio.h and send.h."""
 
+from os import PathLike
+from typing import Any, Literal, TypedDict, final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -56,3 +59,96 @@ class Detectors:
         """Samples that never came: heard as silence."""
     def size(self) -> int:
         """Bytes held in C."""
+
+# module_parts.c
+
+AudioEvent = tuple[int, int, int, int, int, float, float]
+"""Stream, kind (audio.h: enum audio_event_kind), code, ns, position, value, extra."""
+
+def load_vad(path: str | bytes | PathLike[str], /) -> None: ...
+def parse_rtp(datagram: bytes, /) -> tuple[int, bool, int, int, int, bytes] | int:
+    """Payload type, marker, sequence, timestamp, SSRC, payload; or the fault (enum rtp_fault)."""
+
+def measure(samples: Samples, /) -> tuple[float, int]: ...
+
+class StreamReport(TypedDict):
+    packets: int
+    octets: int
+    malformed: int
+    unknown_type: int
+    strays: int
+    events: int
+    source_changes: int
+    lost: int
+    reordered: int
+    duplicates: int
+    jitter_ms: float
+    position: int
+    level: float
+    noise_floor: float
+    zero_crossings: int
+    speaking: bool
+    stored: int
+    late: int
+    resyncs: int
+    concealed: int
+    silent: int
+    played: int
+    delay_ms: int
+
+@final
+class Sequence:
+    def update(self, number: int, /) -> int: ...
+    def arrival(self, timestamp: int, arrival: int, /) -> float: ...
+    def lost(self) -> int: ...
+    def fraction_lost(self) -> int: ...
+
+@final
+class Jitter:
+    def __init__(self, rate: int, least_ms: int = 40, most_ms: int = 300) -> None: ...
+    def put(self, sequence: int, timestamp: int, samples: Samples, now: int, /) -> int: ...
+    def get(self, now: int, /) -> tuple[int, bytes]: ...
+    def report(self) -> dict[str, int]: ...
+
+@final
+class Stream:
+    def __init__(self, rate: int, /, **settings: Any) -> None: ...
+    def receive(self, datagram: bytes, now: int, /) -> list[AudioEvent]: ...
+    def push(self, samples: Samples, now: int, /) -> list[AudioEvent]: ...
+    def tick(self, now: int, /) -> list[AudioEvent]: ...
+    def report(self) -> StreamReport: ...
+
+# module_server.c
+
+class ServerCounts(TypedDict):
+    packets: int
+    unknown: int
+    overflows: int
+    ticks: int
+    missed_ticks: int
+    cpu_ns: int
+    overruns: int
+    events_dropped: int
+
+@final
+class Batch:
+    at: int
+    number: int
+    streams: bytes
+    kinds: bytes
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+@final
+class Server:
+    def __init__(self, rate: Literal[8000, 16000], streams: int, depth: int = 16) -> None: ...
+    def bind(self, host: str, port: int, /) -> tuple[int, int]: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def open(self, socket: int, host: str | None, port: int, /, **settings: Any) -> int: ...
+    def close(self, stream: int, /) -> None: ...
+    def push(self, stream: int, samples: Samples, /) -> None: ...
+    def look(self, stream: int, /) -> StreamReport: ...
+    def counts(self) -> ServerCounts: ...
+    def batch(self) -> Batch | None: ...
+    def events(self) -> list[AudioEvent]: ...
+    def fds(self) -> tuple[int, int]: ...

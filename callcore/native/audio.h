@@ -112,25 +112,49 @@ int32_t sequence_lost(const struct sequence *sequence);
 /* Share lost since the last call, in 1/256 (A.3). */
 uint8_t sequence_fraction_lost(struct sequence *sequence);
 
-/* ---- conceal.c: what stands in for a lost frame, and joins that are not heard ---- */
+/* ---- conceal.c: what stands in for lost audio, and joins that are not heard ---- */
 
-enum { CONCEAL_HISTORY = MAX_RATE * 40 / 1000 };
+enum {
+    MAX_PITCH = MAX_RATE * 15 / 1000,
+    CONCEAL_HISTORY_MS = 30 /* of what was played before, that conceal_lost wants to see */
+};
 
 struct conceal {
     uint32_t rate;
-    size_t filled;
-    int16_t history[CONCEAL_HISTORY]; /* the newest samples played */
-    uint32_t lost_run;                /* samples concealed in a row */
-    uint32_t pitch;                   /* period being repeated, samples */
+    uint32_t pitch;             /* length of `period` */
+    uint32_t run;               /* samples made up in a row; 0: the last were real */
+    int16_t period[MAX_PITCH];  /* the last pitch period that was heard */
 };
 
 void conceal_init(struct conceal *conceal, uint32_t rate);
-/* Note samples that were played, smoothing the join when a loss went before. */
-void conceal_good(struct conceal *conceal, int16_t *samples, size_t count);
-/* Make `count` samples for audio that did not come: the last pitch period, fading to nothing. */
-void conceal_lost(struct conceal *conceal, int16_t *samples, size_t count);
-/* Pitch period of the newest samples, 2.5 to 15 ms. */
-uint32_t conceal_pitch(const struct conceal *conceal);
+/* Make `count` samples for audio that did not come; `history` ends where they begin. */
+void conceal_lost(struct conceal *conceal, const int16_t *history, size_t length, int16_t *samples,
+                  size_t count);
+/* Fade from what was made up into the first real samples after it. */
+void conceal_join(struct conceal *conceal, int16_t *samples, size_t count);
+/* The lag of 2.5 to 15 ms at which the end of `history` is most like itself; 0: none. */
+uint32_t pitch_lag(const int16_t *history, size_t length, uint32_t rate);
+
+/* ---- delay.c: how long play-out has to wait ---- */
+
+enum { DELAY_BIN_MS = 5, DELAY_BINS = 64, DELAY_EPOCH_MS = 8000 };
+
+struct delay {
+    uint32_t bin, epoch;       /* samples of one bin and of one epoch */
+    uint32_t least, most;      /* bounds of the target, samples */
+    uint32_t target;           /* delay beyond the least transit, samples */
+    uint32_t began;            /* arrival that began the epoch */
+    unsigned epochs;           /* how many of the two hold something */
+    int32_t minimum[2];        /* least transit of this epoch and of the one before */
+    uint32_t counted[2];       /* packets in the bins below */
+    uint16_t spread[2][DELAY_BINS];
+};
+
+void delay_init(struct delay *delay, uint32_t rate, uint32_t least_ms, uint32_t most_ms);
+/* Note a packet; both times in samples of the stream's clock, wrapping. */
+void delay_packet(struct delay *delay, uint32_t timestamp, uint32_t arrival);
+/* Arrival minus timestamp at which a sample should be played. */
+uint32_t delay_wanted_transit(const struct delay *delay);
 
 /* ---- jitter.c: adaptive play-out ---- */
 
@@ -144,7 +168,7 @@ struct jitter_counts {
     uint32_t concealed;  /* frames made up for lost packets */
     uint32_t silent;     /* frames of silence: nothing was sent (DTX) or nothing has come yet */
     uint32_t played;     /* frames that came from packets, at least in part */
-    uint32_t stretched, shrunk; /* times the delay was changed by a pitch period or a frame */
+    uint32_t stretched, shrunk; /* times the delay was made longer, shorter */
 };
 
 enum jitter_put { JITTER_STORED, JITTER_LATE, JITTER_DUPLICATE, JITTER_RESYNC };
@@ -180,7 +204,8 @@ struct noise_floor {
 };
 
 void measure(const int16_t *samples, size_t count, struct measures *measures);
-float noise_floor_update(struct noise_floor *noise, float level);
+/* `speech`: the frame is thought to be speech, from which little is learned of the noise. */
+float noise_floor_update(struct noise_floor *noise, float level, bool speech);
 
 /* ---- vad.c: webrtcvad's C functions, found at run time ---- */
 
@@ -234,9 +259,9 @@ int events_fd(const struct events *events);
 /* ---- speech.c: from decisions to utterances ---- */
 
 struct speech_settings {
-    uint32_t onset_ms;   /* speech for that long within 100 ms begins an utterance */
-    uint32_t hangover_ms; /* silence for that long ends it */
-    uint32_t silence_ms; /* tell EVENT_SILENCE after that much; 0: never */
+    uint32_t onset_ms;    /* so much speech within 100 ms begins an utterance */
+    uint32_t hangover_ms; /* so much silence ends it */
+    uint32_t silence_ms;  /* EVENT_SILENCE after so much silence; 0: never */
 };
 
 struct speech {
@@ -244,15 +269,16 @@ struct speech {
     uint32_t rate;
     bool speaking;
     bool silence_told;
-    uint32_t recent;        /* bit n: the frame n before this one was speech */
-    uint32_t loud;          /* bit n: the frame n before this one stood out of the noise */
-    int64_t silent_since;   /* position after the last speech */
-    int64_t last_loud_end;  /* position after the last frame that stood out of the noise */
-    float peak;             /* level of the loudest frame of the utterance, slowly forgotten */
+    uint32_t recent;       /* bit n: the frame n before the newest was decided to be speech */
+    uint32_t loud;         /* bit n: it stood out of the noise */
+    int64_t decided_end;   /* end of the last frame decided to be speech */
+    int64_t loud_end;      /* end of the last frame that stood out of the noise */
+    int64_t silent_since;  /* end of the last utterance */
+    float peak;            /* level of the loudest frame lately, dB of full scale */
 };
 
 void speech_init(struct speech *speech, const struct speech_settings *settings, uint32_t rate);
-/* One frame's decision. Fills at most two events (kind and position); returns how many. */
+/* One frame's decision, at `position`. Fills kind, position and value of at most two events. */
 size_t speech_frame(struct speech *speech, bool decision, const struct measures *measures,
                     int64_t position, size_t count, struct audio_event out[2]);
 

@@ -1,6 +1,8 @@
 /* The extension module callcore.native._audio: gathers what the module_*.c files offer. */
 #include "module.h"
 
+#include <string.h>
+
 int samples_of(PyObject *object, Py_buffer *view, size_t *count)
 {
     if (PyObject_GetBuffer(object, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
@@ -12,6 +14,16 @@ int samples_of(PyObject *object, Py_buffer *view, size_t *count)
     }
     *count = (size_t)view->len / 2;
     return 0;
+}
+
+int add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    if (type == NULL)
+        return -1;
+    const int done = PyModule_AddObjectRef(module, strrchr(spec->name, '.') + 1, type);
+    Py_DECREF(type);
+    return done;
 }
 
 static PyObject *fail_after(PyObject *module, PyObject *argument)
@@ -50,9 +62,14 @@ PyMODINIT_FUNC PyInit__audio(void)
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)
         return NULL;
-    if (add_codecs(module) < 0 || add_rtcp(module) < 0 || add_detectors(module) < 0) {
-        Py_DECREF(module);
-        return NULL;
-    }
+    /* Each file's part of the module. */
+    static int (*const parts[])(PyObject *) = {
+        add_codecs, add_parts, add_rtcp, add_detectors, add_server,
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i](module) < 0) {
+            Py_DECREF(module);
+            return NULL;
+        }
     return module;
 }

@@ -1,0 +1,157 @@
+/* The receiving half of the audio path: streams, batches, sources and the thread over them. */
+#ifndef CALLCORE_RECEIVE_H
+#define CALLCORE_RECEIVE_H
+
+#include "audio.h"
+
+/* ---- stream.c: one source of RTP, or of frames pushed in ---- */
+
+enum { NO_PAYLOAD_TYPE = 255 };
+
+struct stream_settings {
+    enum codec codec;
+    uint8_t payload_type; /* of the audio */
+    uint8_t event_type;   /* of telephone-events, or NO_PAYLOAD_TYPE */
+    bool frames;          /* take part in the batches of play-out */
+    int vad_mode;         /* 0 to 3; -1: no VAD, no speech events */
+    struct speech_settings speech;
+    uint32_t least_delay_ms, most_delay_ms; /* of play-out */
+};
+
+struct stream_counts {
+    uint64_t packets, octets;
+    uint32_t malformed[RTP_FAULTS];
+    uint32_t unknown_type; /* payload types that were not announced */
+    uint32_t strays;       /* SSRC or sequence number far from the stream's */
+    uint32_t events;       /* packets of telephone-events */
+    uint32_t source_changes;
+};
+
+struct stream {
+    uint32_t id;
+    uint32_t rate;
+    struct stream_settings settings;
+    struct stream_counts counts;
+    struct sequence sequence;
+    bool source_known;
+    uint32_t ssrc, next_ssrc; /* next: seen once, takes over when seen again */
+    uint16_t next_number;
+    bool next_seen;
+    uint32_t last_timestamp; /* of the newest packet, and where it lies in the stream */
+    int64_t last_position;
+    int64_t analysed;        /* position up to which everything was looked at */
+    int64_t last_arrival;    /* ns; 0: nothing came yet */
+    bool event_known;
+    uint32_t event_timestamp; /* of the newest telephone-event */
+    uint8_t event_code;
+    size_t pending_count;     /* samples of a frame not yet complete */
+    int16_t pending[MAX_FRAME];
+    struct measures measures; /* of the newest frame */
+    struct noise_floor noise;
+    struct speech speech;
+    struct vad *vad;
+    struct jitter *jitter;    /* NULL: no frames wanted */
+    struct events *events;    /* not owned */
+};
+
+/* A stream that tells `events`; NULL without memory. */
+struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settings *settings,
+                          struct events *events);
+void stream_free(struct stream *stream);
+/* Take a datagram that came from the stream's source. */
+void stream_receive(struct stream *stream, const uint8_t *datagram, size_t length, int64_t now);
+/* Take samples that follow those pushed before (a back end that decodes RTP itself). */
+void stream_push(struct stream *stream, const int16_t *samples, size_t count, int64_t now);
+/* Every FRAME_MS: a source that has fallen silent without a word is silence. */
+void stream_tick(struct stream *stream, int64_t now);
+
+/* ---- batches.c: frames of all streams on their way to Python ---- */
+
+struct batch {
+    int state;
+    size_t count;      /* rows in use */
+    int64_t at;        /* ns when the frames were due */
+    uint64_t number;   /* ticks since the start; a gap is an overrun */
+    int16_t *samples;  /* [room][frame] */
+    uint32_t *streams; /* [room] stream of each row */
+    uint8_t *kinds;    /* [room] enum jitter_frame */
+};
+
+struct batches;
+
+struct batches *batches_new(size_t room, size_t frame, size_t depth);
+void batches_free(struct batches *batches);
+/* Writer: the batch to fill, or NULL when the reader is `depth` behind (counted as an overrun). */
+struct batch *batches_begin(struct batches *batches);
+void batches_publish(struct batches *batches, struct batch *batch);
+/* Reader: the oldest that is ready, or NULL; give it back with batches_release. */
+struct batch *batches_take(struct batches *batches);
+void batches_release(struct batches *batches, struct batch *batch);
+uint64_t batches_overruns(const struct batches *batches);
+int batches_fd(const struct batches *batches);
+
+/* ---- sources.c: which stream a datagram belongs to ---- */
+
+/* Where a packet comes from: IPv6, or IPv4 in its mapped form; port in host order. */
+struct address {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+enum { NO_SOCKET = -1 }; /* of a stream whose samples are pushed in */
+
+struct sources;
+
+struct sources *sources_new(size_t room);
+void sources_free(struct sources *sources); /* and the streams in it */
+/* The id a stream on that socket would get, or -EEXIST, -EBUSY (the socket of another one that has
+ * to learn its source, or a socket to learn on that is not free), -ENOSPC. */
+int64_t sources_reserve(struct sources *sources, int socket, const struct address *source);
+/* Add the stream whose id was reserved. */
+void sources_add(struct sources *sources, int socket, const struct address *source,
+                 struct stream *stream);
+struct stream *sources_remove(struct sources *sources, uint32_t id);
+struct stream *sources_by_id(const struct sources *sources, uint32_t id);
+struct stream *sources_by_address(struct sources *sources, int socket,
+                                  const struct address *source);
+/* All streams: places below sources_used, some NULL. */
+size_t sources_used(const struct sources *sources);
+struct stream *sources_at(const struct sources *sources, size_t place);
+
+/* ---- receiver.c: the thread that receives for all streams ---- */
+
+struct receiver;
+
+struct receiver_counts {
+    uint64_t packets;   /* datagrams read */
+    uint64_t unknown;   /* from a source that nobody announced: dropped */
+    uint64_t overflows; /* dropped by the kernel, its buffer being full */
+    uint64_t ticks, missed_ticks; /* frames not taken in time: the thread did not get the processor */
+    int64_t cpu_ns;     /* processor time of the thread */
+};
+
+/* Room for so many streams at `rate`, batches at most `depth` ticks behind. NULL without memory. */
+struct receiver *receiver_new(uint32_t rate, size_t room, size_t depth);
+/* Start and stop the thread; 0 or an errno. */
+int receiver_start(struct receiver *receiver);
+void receiver_stop(struct receiver *receiver);
+void receiver_free(struct receiver *receiver);
+/* Bind a UDP socket to a numeric host and a port (0: any); its index and port, or a negative errno. */
+int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, uint16_t *bound);
+/* The socket of an index, for sending. */
+int receiver_socket(const struct receiver *receiver, int index);
+/* Add a stream on one of the sockets. `source` NULL: learnt from the first packet, for which the
+ * socket must be the stream's own. Returns its id, or a negative errno (EEXIST, ENOSPC, ENOMEM). */
+int64_t receiver_open(struct receiver *receiver, int socket, const struct address *source,
+                      const struct stream_settings *settings);
+/* 0 or ESRCH. */
+int receiver_close(struct receiver *receiver, uint32_t stream);
+int receiver_push(struct receiver *receiver, uint32_t stream, const int16_t *samples, size_t count);
+/* A copy of the stream's state, its pointers cleared; *jitter filled where it has play-out. */
+int receiver_look(struct receiver *receiver, uint32_t stream, struct stream *copy,
+                  struct jitter_counts *jitter, uint32_t *target_ms);
+void receiver_counts(struct receiver *receiver, struct receiver_counts *counts);
+struct events *receiver_events(struct receiver *receiver);
+struct batches *receiver_batches(struct receiver *receiver);
+
+#endif

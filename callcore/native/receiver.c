@@ -1,0 +1,437 @@
+/* The receiving thread: epoll and recvmmsg over a few sockets, and a tick of play-out each FRAME_MS.
+ *
+ * One lock keeps the streams; the thread holds it for one recvmmsg's packets or one tick (tens of
+ * microseconds), others to add, look at and remove streams. Nothing here waits for a reader: events
+ * and batches that find no room are counted and dropped.
+ */
+#define _GNU_SOURCE
+#include "receive.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    MAX_SOCKETS = 16,
+    MESSAGES = 64,          /* read by one recvmmsg */
+    MAX_DATAGRAM = 2048,    /* longer ones are cut and refused as malformed */
+    EVENTS_ROOM = 8192,
+    SOCKET_BUFFER = 4 << 20, /* asked for; the kernel may give less */
+    MOST_TICKS = 5,         /* made up for after the thread had no processor */
+    TICK = MAX_SOCKETS, STOP /* what epoll tells besides the sockets' indices */
+};
+
+/* Every member is set once and used for each recvmmsg. */
+struct inbox {
+    struct mmsghdr messages[MESSAGES];
+    struct iovec parts[MESSAGES];
+    struct sockaddr_in6 names[MESSAGES];
+    uint8_t control[MESSAGES][CMSG_SPACE(sizeof(uint32_t))];
+    uint8_t datagrams[MESSAGES][MAX_DATAGRAM];
+};
+
+struct receiver {
+    uint32_t rate;
+    size_t frame;
+    int sockets[MAX_SOCKETS];
+    uint32_t overflows[MAX_SOCKETS]; /* the kernel's own count, as last told */
+    int socket_count;
+    int poll, timer, stop;
+    bool running;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    struct sources *sources;
+    struct events *events;
+    struct batches *batches;
+    struct receiver_counts counts;
+    struct inbox inbox;
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- making and unmaking ---- */
+
+static void prepare_inbox(struct inbox *inbox)
+{
+    for (size_t i = 0; i < MESSAGES; i++) {
+        inbox->parts[i] = (struct iovec){inbox->datagrams[i], MAX_DATAGRAM};
+        inbox->messages[i].msg_hdr = (struct msghdr){
+            .msg_name = &inbox->names[i],
+            .msg_iov = &inbox->parts[i],
+            .msg_iovlen = 1,
+            .msg_control = inbox->control[i],
+        };
+    }
+}
+
+static int watch(struct receiver *receiver, int fd, uint32_t what)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u32 = what};
+    return epoll_ctl(receiver->poll, EPOLL_CTL_ADD, fd, &event);
+}
+
+struct receiver *receiver_new(uint32_t rate, size_t room, size_t depth)
+{
+    struct receiver *receiver = audio_calloc(1, sizeof *receiver);
+    if (receiver == NULL)
+        return NULL;
+    receiver->rate = rate;
+    receiver->frame = rate * FRAME_MS / 1000;
+    receiver->timer = receiver->stop = -1;
+    pthread_mutex_init(&receiver->lock, NULL);
+    prepare_inbox(&receiver->inbox);
+    receiver->poll = epoll_create1(EPOLL_CLOEXEC);
+    receiver->sources = sources_new(room);
+    receiver->events = events_new(EVENTS_ROOM);
+    receiver->batches = batches_new(room, receiver->frame, depth);
+    if (receiver->poll < 0 || receiver->sources == NULL || receiver->events == NULL
+        || receiver->batches == NULL) {
+        receiver_free(receiver);
+        return NULL;
+    }
+    return receiver;
+}
+
+void receiver_free(struct receiver *receiver)
+{
+    if (receiver == NULL)
+        return;
+    receiver_stop(receiver);
+    for (int i = 0; i < receiver->socket_count; i++)
+        close(receiver->sockets[i]);
+    if (receiver->poll >= 0)
+        close(receiver->poll);
+    sources_free(receiver->sources);
+    events_free(receiver->events);
+    batches_free(receiver->batches);
+    pthread_mutex_destroy(&receiver->lock);
+    audio_free(receiver);
+}
+
+/* ---- sockets ---- */
+
+static int resolve(const char *host, uint16_t port, struct addrinfo **found)
+{
+    char service[8];
+    const struct addrinfo hints = {
+        .ai_family = AF_UNSPEC,
+        .ai_socktype = SOCK_DGRAM,
+        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+    };
+    snprintf(service, sizeof service, "%u", port);
+    return getaddrinfo(host, service, &hints, found) == 0 ? 0 : EINVAL;
+}
+
+static int bind_socket(const struct addrinfo *where, uint16_t *bound)
+{
+    const int yes = 1, room = SOCKET_BUFFER;
+    struct sockaddr_in6 name;
+    socklen_t length = sizeof name;
+    const int fd = socket(where->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    /* Beyond rmem_max where we may; what the kernel gives is enough for some hundred streams. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes) != 0
+        || bind(fd, where->ai_addr, where->ai_addrlen) != 0
+        || getsockname(fd, (struct sockaddr *)&name, &length) != 0) {
+        const int failure = errno;
+        close(fd);
+        return -failure;
+    }
+    /* The port stands at the same place in sockaddr_in and sockaddr_in6. */
+    *bound = ntohs(name.sin6_port);
+    return fd;
+}
+
+int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, uint16_t *bound)
+{
+    struct addrinfo *where;
+    if (receiver->socket_count == MAX_SOCKETS)
+        return -EMFILE;
+    const int wrong = resolve(host, port, &where);
+    if (wrong)
+        return -wrong;
+    const int fd = bind_socket(where, bound);
+    freeaddrinfo(where);
+    if (fd < 0)
+        return fd;
+    receiver->sockets[receiver->socket_count] = fd; /* before the thread can be told of it */
+    if (watch(receiver, fd, (uint32_t)receiver->socket_count) != 0) {
+        const int failure = errno;
+        close(fd);
+        return -failure;
+    }
+    return receiver->socket_count++;
+}
+
+int receiver_socket(const struct receiver *receiver, int index)
+{
+    return index >= 0 && index < receiver->socket_count ? receiver->sockets[index] : -1;
+}
+
+/* ---- packets ---- */
+
+static void address_of(const struct sockaddr_in6 *name, struct address *address)
+{
+    if (name->sin6_family == AF_INET6) {
+        memcpy(address->ip, &name->sin6_addr, sizeof address->ip);
+    } else {
+        static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+        const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)name;
+        memcpy(address->ip, mapped, sizeof mapped);
+        memcpy(address->ip + 12, &v4->sin_addr, 4);
+    }
+    address->port = ntohs(name->sin6_port);
+}
+
+/* The kernel tells how many datagrams the socket has dropped so far (SO_RXQ_OVFL). */
+static void note_overflows(struct receiver *receiver, int socket, struct msghdr *header)
+{
+    const struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    if (control == NULL || control->cmsg_type != SO_RXQ_OVFL)
+        return;
+    uint32_t dropped;
+    memcpy(&dropped, CMSG_DATA(control), sizeof dropped);
+    receiver->counts.overflows += dropped - receiver->overflows[socket];
+    receiver->overflows[socket] = dropped;
+}
+
+static void receive_one(struct receiver *receiver, int socket, size_t place, int64_t now)
+{
+    struct inbox *inbox = &receiver->inbox;
+    struct address source;
+    address_of(&inbox->names[place], &source);
+    struct stream *stream = sources_by_address(receiver->sources, socket, &source);
+    if (stream == NULL)
+        receiver->counts.unknown++;
+    else
+        stream_receive(stream, inbox->datagrams[place], inbox->messages[place].msg_len, now);
+}
+
+/* Read what waits at one socket, at most one inbox: the others have their turn then. */
+static void drain(struct receiver *receiver, int socket)
+{
+    struct inbox *inbox = &receiver->inbox;
+    for (size_t i = 0; i < MESSAGES; i++) {
+        inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->names[i];
+        inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->control[i];
+    }
+    const int count = recvmmsg(receiver->sockets[socket], inbox->messages, MESSAGES, 0, NULL);
+    if (count <= 0)
+        return; /* an ICMP error of a peer that is gone: the next read goes on */
+    const int64_t now = clock_ns(CLOCK_MONOTONIC);
+    pthread_mutex_lock(&receiver->lock);
+    receiver->counts.packets += (uint64_t)count;
+    note_overflows(receiver, socket, &inbox->messages[count - 1].msg_hdr);
+    for (size_t i = 0; i < (size_t)count; i++)
+        receive_one(receiver, socket, i, now);
+    pthread_mutex_unlock(&receiver->lock);
+}
+
+/* ---- ticks ---- */
+
+static void take_frame(struct stream *stream, struct batch *batch, size_t frame, int64_t now)
+{
+    int16_t unread[MAX_FRAME];
+    int16_t *row = batch != NULL ? batch->samples + batch->count * frame : unread;
+    const enum jitter_frame kind = jitter_get(stream->jitter, row, now);
+    if (batch == NULL)
+        return;
+    batch->streams[batch->count] = stream->id;
+    batch->kinds[batch->count++] = (uint8_t)kind;
+}
+
+static void tick(struct receiver *receiver, int64_t now)
+{
+    struct batch *batch = batches_begin(receiver->batches);
+    pthread_mutex_lock(&receiver->lock);
+    receiver->counts.ticks++;
+    const size_t used = sources_used(receiver->sources);
+    for (size_t i = 0; i < used; i++) {
+        struct stream *stream = sources_at(receiver->sources, i);
+        if (stream == NULL)
+            continue;
+        stream_tick(stream, now);
+        if (stream->jitter != NULL)
+            take_frame(stream, batch, receiver->frame, now);
+    }
+    receiver->counts.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    pthread_mutex_unlock(&receiver->lock);
+    if (batch != NULL) {
+        batch->at = now;
+        batches_publish(receiver->batches, batch);
+    }
+}
+
+static void ticks_due(struct receiver *receiver)
+{
+    uint64_t due;
+    if (read(receiver->timer, &due, sizeof due) != sizeof due)
+        return;
+    const int64_t now = clock_ns(CLOCK_MONOTONIC);
+    const uint64_t made = due < MOST_TICKS ? due : MOST_TICKS;
+    receiver->counts.missed_ticks += due - made;
+    for (uint64_t i = made; i > 0; i--)
+        tick(receiver, now - (int64_t)(i - 1) * FRAME_MS * 1000000);
+}
+
+/* ---- the thread ---- */
+
+static void *run(void *argument)
+{
+    struct receiver *receiver = argument;
+    struct epoll_event ready[MAX_SOCKETS + 2];
+    for (;;) {
+        const int count = epoll_wait(receiver->poll, ready, MAX_SOCKETS + 2, -1);
+        for (int i = 0; i < count; i++) {
+            const uint32_t what = ready[i].data.u32;
+            if (what == STOP)
+                return NULL;
+            if (what == TICK)
+                ticks_due(receiver);
+            else
+                drain(receiver, (int)what);
+        }
+    }
+}
+
+static int start_timer(struct receiver *receiver)
+{
+    const struct timespec period = {.tv_nsec = FRAME_MS * 1000000L};
+    const struct itimerspec every = {.it_value = period, .it_interval = period};
+    receiver->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    receiver->stop = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (receiver->timer < 0 || receiver->stop < 0
+        || timerfd_settime(receiver->timer, 0, &every, NULL) != 0
+        || watch(receiver, receiver->timer, TICK) != 0 || watch(receiver, receiver->stop, STOP) != 0)
+        return errno;
+    return 0;
+}
+
+static void close_timer(struct receiver *receiver)
+{
+    if (receiver->timer >= 0)
+        close(receiver->timer);
+    if (receiver->stop >= 0)
+        close(receiver->stop);
+    receiver->timer = receiver->stop = -1;
+}
+
+int receiver_start(struct receiver *receiver)
+{
+    if (receiver->running)
+        return 0;
+    int failure = start_timer(receiver);
+    if (failure == 0)
+        failure = pthread_create(&receiver->thread, NULL, run, receiver);
+    if (failure == 0)
+        receiver->running = true;
+    else
+        close_timer(receiver);
+    return failure;
+}
+
+void receiver_stop(struct receiver *receiver)
+{
+    if (!receiver->running)
+        return;
+    eventfd_write(receiver->stop, 1);
+    pthread_join(receiver->thread, NULL);
+    receiver->running = false;
+    close_timer(receiver);
+}
+
+/* ---- streams ---- */
+
+int64_t receiver_open(struct receiver *receiver, int socket, const struct address *source,
+                      const struct stream_settings *settings)
+{
+    if (socket < NO_SOCKET || socket >= receiver->socket_count)
+        return -EINVAL;
+    pthread_mutex_lock(&receiver->lock);
+    int64_t id = sources_reserve(receiver->sources, socket, source);
+    if (id >= 0) {
+        struct stream *stream =
+            stream_new((uint32_t)id, receiver->rate, settings, receiver->events);
+        if (stream != NULL)
+            sources_add(receiver->sources, socket, source, stream);
+        else
+            id = -ENOMEM;
+    }
+    pthread_mutex_unlock(&receiver->lock);
+    return id;
+}
+
+int receiver_close(struct receiver *receiver, uint32_t id)
+{
+    pthread_mutex_lock(&receiver->lock);
+    struct stream *stream = sources_remove(receiver->sources, id);
+    pthread_mutex_unlock(&receiver->lock);
+    stream_free(stream);
+    return stream != NULL ? 0 : ESRCH;
+}
+
+int receiver_push(struct receiver *receiver, uint32_t id, const int16_t *samples, size_t count)
+{
+    const int64_t now = clock_ns(CLOCK_MONOTONIC);
+    pthread_mutex_lock(&receiver->lock);
+    struct stream *stream = sources_by_id(receiver->sources, id);
+    if (stream != NULL)
+        stream_push(stream, samples, count, now);
+    pthread_mutex_unlock(&receiver->lock);
+    return stream != NULL ? 0 : ESRCH;
+}
+
+int receiver_look(struct receiver *receiver, uint32_t id, struct stream *copy,
+                  struct jitter_counts *jitter, uint32_t *target_ms)
+{
+    *jitter = (struct jitter_counts){0};
+    *target_ms = 0;
+    pthread_mutex_lock(&receiver->lock);
+    const struct stream *stream = sources_by_id(receiver->sources, id);
+    if (stream != NULL) {
+        *copy = *stream;
+        if (stream->jitter != NULL) {
+            jitter_counts(stream->jitter, jitter);
+            *target_ms = jitter_target_ms(stream->jitter);
+        }
+        copy->vad = NULL;
+        copy->jitter = NULL;
+        copy->events = NULL;
+    }
+    pthread_mutex_unlock(&receiver->lock);
+    return stream != NULL ? 0 : ESRCH;
+}
+
+void receiver_counts(struct receiver *receiver, struct receiver_counts *counts)
+{
+    pthread_mutex_lock(&receiver->lock);
+    *counts = receiver->counts;
+    pthread_mutex_unlock(&receiver->lock);
+}
+
+struct events *receiver_events(struct receiver *receiver)
+{
+    return receiver->events;
+}
+
+struct batches *receiver_batches(struct receiver *receiver)
+{
+    return receiver->batches;
+}
