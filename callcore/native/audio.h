@@ -155,6 +155,8 @@ void delay_init(struct delay *delay, uint32_t rate, uint32_t least_ms, uint32_t 
 void delay_packet(struct delay *delay, uint32_t timestamp, uint32_t arrival);
 /* Arrival minus timestamp at which a sample should be played. */
 uint32_t delay_wanted_transit(const struct delay *delay);
+/* Arrival minus timestamp of a packet that nothing held up. */
+uint32_t delay_least_transit(const struct delay *delay);
 
 /* ---- jitter.c: adaptive play-out ---- */
 
@@ -172,7 +174,12 @@ struct jitter_counts {
 };
 
 enum jitter_put { JITTER_STORED, JITTER_LATE, JITTER_DUPLICATE, JITTER_RESYNC };
-enum jitter_frame { JITTER_PLAYED, JITTER_CONCEALED, JITTER_SILENT };
+enum jitter_frame {
+    JITTER_PLAYED,    /* from packets, at least in part */
+    JITTER_CONCEALED, /* made up for what was lost */
+    JITTER_SILENT,    /* the source is silent, or what was made up has faded */
+    JITTER_NOTHING    /* no packet has come yet */
+};
 
 /* Delay stays between the two bounds, in ms. NULL without memory. */
 struct jitter *jitter_new(uint32_t rate, uint32_t least_ms, uint32_t most_ms);
@@ -181,8 +188,10 @@ size_t jitter_size(const struct jitter *jitter);
 /* Store one packet's samples. `sequence` is its extended number: it tells loss from silence not sent. */
 enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
                            const int16_t *samples, size_t count, int64_t now);
-/* Take the frame that is due; call it every FRAME_MS. */
-enum jitter_frame jitter_get(struct jitter *jitter, int16_t *frame, int64_t now);
+/* Take the frame that is due; call it every FRAME_MS. `moment`: when its first sample arrived, or would
+ * have without jitter, in samples of CLOCK_MONOTONIC (wraps): the same for all sources, so that two
+ * can be put side by side. */
+enum jitter_frame jitter_get(struct jitter *jitter, int16_t *frame, uint32_t *moment, int64_t now);
 /* The delay aimed at, and the timestamp of the next sample to play. */
 uint32_t jitter_target_ms(const struct jitter *jitter);
 uint32_t jitter_cursor(const struct jitter *jitter);

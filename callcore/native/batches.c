@@ -17,6 +17,7 @@ struct batches {
     struct batch *ring;
     int16_t *samples;
     uint32_t *streams;
+    uint32_t *moments;
     uint8_t *kinds;
 };
 
@@ -30,15 +31,17 @@ struct batches *batches_new(size_t room, size_t frame, size_t depth)
     batches->ring = audio_calloc(depth, sizeof *batches->ring);
     batches->samples = audio_calloc(depth * room * frame, sizeof *batches->samples);
     batches->streams = audio_calloc(depth * room, sizeof *batches->streams);
+    batches->moments = audio_calloc(depth * room, sizeof *batches->moments);
     batches->kinds = audio_calloc(depth * room, sizeof *batches->kinds);
     if (batches->fd < 0 || batches->ring == NULL || batches->samples == NULL
-        || batches->streams == NULL || batches->kinds == NULL) {
+        || batches->streams == NULL || batches->moments == NULL || batches->kinds == NULL) {
         batches_free(batches);
         return NULL;
     }
     for (size_t i = 0; i < depth; i++) {
         batches->ring[i].samples = batches->samples + i * room * frame;
         batches->ring[i].streams = batches->streams + i * room;
+        batches->ring[i].moments = batches->moments + i * room;
         batches->ring[i].kinds = batches->kinds + i * room;
     }
     return batches;
@@ -53,6 +56,7 @@ void batches_free(struct batches *batches)
     audio_free(batches->ring);
     audio_free(batches->samples);
     audio_free(batches->streams);
+    audio_free(batches->moments);
     audio_free(batches->kinds);
     audio_free(batches);
 }

@@ -21,10 +21,10 @@ void delay_init(struct delay *delay, uint32_t rate, uint32_t least_ms, uint32_t 
     delay->target = delay->least;
 }
 
-static int32_t least_transit(const struct delay *delay)
+uint32_t delay_least_transit(const struct delay *delay)
 {
     const int32_t difference = (int32_t)((uint32_t)delay->minimum[0] - (uint32_t)delay->minimum[1]);
-    return delay->epochs < 2 || difference < 0 ? delay->minimum[0] : delay->minimum[1];
+    return (uint32_t)delay->minimum[delay->epochs > 1 && difference > 0];
 }
 
 static void begin_epoch(struct delay *delay, int32_t transit, uint32_t arrival)
@@ -69,7 +69,7 @@ void delay_packet(struct delay *delay, uint32_t timestamp, uint32_t arrival)
         begin_epoch(delay, transit, arrival);
     if ((int32_t)((uint32_t)transit - (uint32_t)delay->minimum[0]) < 0)
         delay->minimum[0] = transit;
-    const uint32_t extra = (uint32_t)transit - (uint32_t)least_transit(delay);
+    const uint32_t extra = (uint32_t)transit - delay_least_transit(delay);
     const uint32_t bin = extra / delay->bin < DELAY_BINS ? extra / delay->bin : DELAY_BINS - 1;
     delay->spread[0][bin]++;
     /* The target is looked at again when a packet came later than it allows, and now and then. */
@@ -79,5 +79,5 @@ void delay_packet(struct delay *delay, uint32_t timestamp, uint32_t arrival)
 
 uint32_t delay_wanted_transit(const struct delay *delay)
 {
-    return (uint32_t)least_transit(delay) + delay->target;
+    return delay_least_transit(delay) + delay->target;
 }

@@ -398,16 +398,18 @@ static bool adapt(struct jitter *jitter, int16_t *frame, int64_t now)
     return shorten(jitter, (uint32_t)jitter->least_excess, frame);
 }
 
-enum jitter_frame jitter_get(struct jitter *jitter, int16_t *frame, int64_t now)
+enum jitter_frame jitter_get(struct jitter *jitter, int16_t *frame, uint32_t *moment, int64_t now)
 {
     if (!jitter->begun) {
         memset(frame, 0, jitter->frame * sizeof *frame);
         jitter->counts.silent++;
-        return JITTER_SILENT;
+        *moment = 0;
+        return JITTER_NOTHING;
     }
     if (!jitter->started) /* from here on the cursor moves with the ticks */
         jitter->cursor = wanted_cursor(jitter, now);
     jitter->started = true;
+    *moment = jitter->cursor + jitter->base + delay_least_transit(&jitter->delay);
     if (adapt(jitter, frame, now))
         return JITTER_PLAYED;
     const enum jitter_frame kind = take(jitter, frame);

@@ -270,8 +270,9 @@ static PyObject *jitter_py_get(Jitter *self, PyObject *argument)
     const long long now = PyLong_AsLongLong(argument);
     if (now == -1 && PyErr_Occurred())
         return NULL;
-    const enum jitter_frame kind = jitter_get(self->jitter, frame, now);
-    return Py_BuildValue("(iy#)", kind, (const char *)frame, self->frame * 2);
+    uint32_t moment;
+    const enum jitter_frame kind = jitter_get(self->jitter, frame, &moment, now);
+    return Py_BuildValue("(iy#I)", kind, (const char *)frame, self->frame * 2, moment);
 }
 
 static PyObject *jitter_py_report(Jitter *self, PyObject *unused)

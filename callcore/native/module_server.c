@@ -76,6 +76,13 @@ static PyObject *batch_streams(Batch *self, void *unused)
                                      self->shape[0] * (Py_ssize_t)sizeof *self->batch->streams);
 }
 
+static PyObject *batch_moments(Batch *self, void *unused)
+{
+    (void)unused;
+    return PyBytes_FromStringAndSize((const char *)self->batch->moments,
+                                     self->shape[0] * (Py_ssize_t)sizeof *self->batch->moments);
+}
+
 static PyObject *batch_kinds(Batch *self, void *unused)
 {
     (void)unused;
@@ -86,6 +93,7 @@ static PyGetSetDef batch_attributes[] = {
     {"at", (getter)batch_at, NULL, "When the frames were due, ns of CLOCK_MONOTONIC.", NULL},
     {"number", (getter)batch_number, NULL, "Ticks since the start; a gap is an overrun.", NULL},
     {"streams", (getter)batch_streams, NULL, "uint32 stream id of each row.", NULL},
+    {"moments", (getter)batch_moments, NULL, "uint32 of each row: when its audio arrived.", NULL},
     {"kinds", (getter)batch_kinds, NULL, "uint8 of each row: played, concealed, silent.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

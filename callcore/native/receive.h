@@ -74,6 +74,7 @@ struct batch {
     uint64_t number;   /* ticks since the start; a gap is an overrun */
     int16_t *samples;  /* [room][frame] */
     uint32_t *streams; /* [room] stream of each row */
+    uint32_t *moments; /* [room] of jitter_get */
     uint8_t *kinds;    /* [room] enum jitter_frame */
 };
 

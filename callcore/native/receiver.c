@@ -249,11 +249,13 @@ static void drain(struct receiver *receiver, int socket)
 static void take_frame(struct stream *stream, struct batch *batch, size_t frame, int64_t now)
 {
     int16_t unread[MAX_FRAME];
+    uint32_t moment;
     int16_t *row = batch != NULL ? batch->samples + batch->count * frame : unread;
-    const enum jitter_frame kind = jitter_get(stream->jitter, row, now);
+    const enum jitter_frame kind = jitter_get(stream->jitter, row, &moment, now);
     if (batch == NULL)
         return;
     batch->streams[batch->count] = stream->id;
+    batch->moments[batch->count] = moment;
     batch->kinds[batch->count++] = (uint8_t)kind;
 }
 
