@@ -1,0 +1,99 @@
+"""What the audio path tells of its streams: one frozen record per thing that happened.
+
+`at` is when the audio in question arrived or left, seconds of `time.monotonic()`; `position` counts
+seconds of the stream's audio since its first sample, by its RTP timestamps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from callcore.native._audio import AudioEvent
+
+#: RFC 4733 §3.2: codes 0 to 15.
+DIGITS = "0123456789*#ABCD"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaEvent:
+    """Something heard on, or sent to, one stream."""
+
+    stream: int
+    at: float
+    position: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted(MediaEvent):
+    """Somebody began to speak at `position`, after `silence` seconds."""
+
+    silence: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechEnded(MediaEvent):
+    """Speech ended at `position`; told once the hang-over has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceReached(MediaEvent):
+    """Nobody has spoken for the time asked for in the stream's settings."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DigitHeard(MediaEvent):
+    """A key was pressed; told once, `inband` when it came as a tone."""
+
+    digit: str
+    inband: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanged(MediaEvent):
+    """Another sender (SSRC) took the stream over; what was waiting for play-out is gone."""
+
+
+class PlayEnd(Enum):
+    """Why a prompt ended."""
+
+    FINISHED = 0
+    STOPPED = 1
+    BARGED_IN = 2
+
+
+class Kind(IntEnum):
+    """`enum audio_event_kind` of native/audio.h."""
+
+    SPEECH_STARTED = 1
+    SPEECH_ENDED = 2
+    SILENCE = 3
+    DIGIT = 4
+    TONE_DIGIT = 5
+    TONE = 6
+    SOURCE_CHANGED = 7
+    PLAY_ENDED = 8
+    DIGITS_SENT = 9
+
+
+def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
+    """The record of one event of `native/` on a stream of `rate` Hz; None: of no kind known here."""
+    stream, kind, code, at_ns, samples, value, _ = raw
+    at, position = at_ns / 1e9, samples / rate
+    match kind:
+        case Kind.SPEECH_STARTED:
+            return SpeechStarted(stream, at, position, value)
+        case Kind.SPEECH_ENDED:
+            return SpeechEnded(stream, at, position)
+        case Kind.SILENCE:
+            return SilenceReached(stream, at, position, value)
+        case Kind.DIGIT | Kind.TONE_DIGIT if code < len(DIGITS):
+            inband = kind == Kind.TONE_DIGIT
+            return DigitHeard(stream, at, position, DIGITS[code], inband)
+        case Kind.SOURCE_CHANGED:
+            return SourceChanged(stream, at, position)
+    return None

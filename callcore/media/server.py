@@ -1,0 +1,173 @@
+"""The media server: RTP streams that callcore hears and speaks itself, for asyncio.
+
+The work is done by threads in `native/`, which hold no lock of Python's; this face wakes when
+frames or events wait and hands them on. Each stream is accepted from the source announced for it only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from callcore.errors import SetupError
+from callcore.media.events import MediaEvent, media_event
+from callcore.media.frames import FrameBatch, frame_batch
+from callcore.media.settings import Codec, StreamSettings
+from callcore.media.vad import load_vad
+from callcore.native import _audio
+
+Address = tuple[str, int]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A UDP port that streams arrive at."""
+
+    index: int
+    host: str
+    port: int
+
+
+class MediaServer:
+    """Receives RTP on a few ports and tells frames and events of all its streams.
+
+    `rate` is that of every stream, in Hz; `streams` how many there may be. Use it as an
+    asynchronous context manager. Raises `SetupError` when a port cannot be had.
+    """
+
+    def __init__(
+        self, host: str = "127.0.0.1", *, rate: Literal[8000, 16000] = 8000, streams: int = 1000
+    ) -> None:
+        load_vad()
+        self.host = host
+        self.rate = rate
+        self._native = _audio.Server(rate, streams)
+        self._batches_wait = asyncio.Event()
+        self._events_wait = asyncio.Event()
+
+    async def __aenter__(self) -> MediaServer:
+        loop = asyncio.get_running_loop()
+        for fd, wakes in zip(
+            self._native.fds(), (self._batches_wait, self._events_wait), strict=True
+        ):
+            loop.add_reader(fd, _woken, fd, wakes)
+        self._native.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for fd in self._native.fds():
+            loop.remove_reader(fd)
+        self._native.stop()
+
+    # ---- ports and streams ----
+
+    def bind(self, port: int = 0) -> Port:
+        """Bind another UDP port (0: any); streams of many sources can share it."""
+        try:
+            index, bound = self._native.bind(self.host, port)
+        except OSError as exc:
+            raise SetupError(
+                f"cannot receive RTP on {self.host}:{port}: {exc.strerror}; choose another port"
+            ) from exc
+        return Port(index, self.host, bound)
+
+    def open(
+        self, port: Port, source: Address | None, settings: StreamSettings | None = None
+    ) -> MediaStream:
+        """Hear a stream that comes to `port` from `source`, and from nowhere else.
+
+        Without `source` the first packet's is taken; the port must then be the stream's own.
+        """
+        settings = settings or StreamSettings()
+        self._check(settings)
+        host, source_port = source if source is not None else (None, 0)
+        try:
+            stream = self._native.open(port.index, host, source_port, **settings.for_native())
+        except OSError as exc:
+            raise _refused(exc, port, source) from exc
+        return MediaStream(self._native, stream, settings)
+
+    def open_pushed(self, settings: StreamSettings | None = None) -> MediaStream:
+        """A stream whose samples are pushed in, by a back end that receives RTP itself."""
+        settings = settings or StreamSettings()
+        stream = self._native.open(-1, None, 0, **settings.for_native())
+        return MediaStream(self._native, stream, settings)
+
+    def _check(self, settings: StreamSettings) -> None:
+        if settings.codec is not Codec.L16 and self.rate != 8000:
+            raise ValueError(
+                f"{settings.codec.name} has 8000 Hz; this media server has {self.rate}: use another"
+            )
+
+    # ---- what is heard ----
+
+    async def frames(self) -> AsyncIterator[FrameBatch]:
+        """Every 20 ms the frames of all streams; for one reader.
+
+        A reader that falls behind loses batches, never packets: `counts()["overruns"]`.
+        """
+        async for batch in _each(self._native.batch, self._batches_wait):
+            yield frame_batch(batch)
+
+    async def events(self) -> AsyncIterator[MediaEvent]:
+        """What happens on all streams, as soon as it is known; for one reader."""
+        async for raw in _each(lambda: self._native.events() or None, self._events_wait):
+            for one in raw:
+                event = media_event(one, self.rate)
+                if event is not None:
+                    yield event
+
+    def counts(self) -> _audio.ServerCounts:
+        """Packets, those from unannounced sources, overruns, processor time, since the start."""
+        return self._native.counts()
+
+
+class MediaStream:
+    """One stream of a media server; `id` names it in frames and events."""
+
+    def __init__(self, native: _audio.Server, stream: int, settings: StreamSettings) -> None:
+        self._native = native
+        self.id = stream
+        self.settings = settings
+
+    def push(self, samples: _audio.Samples) -> None:
+        """Samples that follow the last ones, of a stream opened by `open_pushed`."""
+        self._native.push(self.id, samples)
+
+    def report(self) -> _audio.StreamReport:
+        """What was received, lost, late, made up; level and noise floor in dB of full scale."""
+        return self._native.look(self.id)
+
+    def close(self) -> None:
+        """Stop hearing the stream; closing it again does nothing."""
+        with contextlib.suppress(ProcessLookupError):
+            self._native.close(self.id)
+
+
+def _woken(fd: int, wakes: asyncio.Event) -> None:
+    # Read at once: it stays readable otherwise, and the loop would spin until the reader comes.
+    with contextlib.suppress(BlockingIOError):
+        os.eventfd_read(fd)
+    wakes.set()
+
+
+async def _each(take: Callable[[], _T | None], waits: asyncio.Event) -> AsyncIterator[_T]:
+    while True:
+        waits.clear()  # before looking, or what comes in between would be slept through
+        while (taken := take()) is not None:
+            yield taken
+        await waits.wait()
+
+
+def _refused(exc: OSError, port: Port, source: Address | None) -> Exception:
+    if isinstance(exc, FileExistsError):
+        return ValueError(f"a stream from {source} to port {port.port} is open already")
+    if source is None:
+        return ValueError(f"port {port.port} has streams: one that learns its source needs its own")
+    return SetupError(f"no stream from {source} to port {port.port}: {exc.strerror}")
