@@ -81,7 +81,7 @@ class Kind(IntEnum):
 
 
 def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
-    """The record of one event of `native/` on a stream of `rate` Hz; None: of no kind known here."""
+    """The record of one event of `native/` on a stream of `rate` Hz; None: of an unknown kind."""
     stream, kind, code, at_ns, samples, value, _ = raw
     at, position = at_ns / 1e9, samples / rate
     match kind:

@@ -1,7 +1,7 @@
 """The media server: RTP streams that callcore hears and speaks itself, for asyncio.
 
 The work is done by threads in `native/`, which hold no lock of Python's; this face wakes when
-frames or events wait and hands them on. Each stream is accepted from the source announced for it only.
+frames or events wait and hands them on. Each stream is accepted from its announced source only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from callcore.errors import SetupError
 from callcore.media.events import MediaEvent, media_event
@@ -19,6 +19,9 @@ from callcore.media.frames import FrameBatch, frame_batch
 from callcore.media.settings import Codec, StreamSettings
 from callcore.media.vad import load_vad
 from callcore.native import _audio
+
+if TYPE_CHECKING:
+    from typing_extensions import CapsuleType
 
 Address = tuple[str, int]
 _T = TypeVar("_T")
@@ -98,6 +101,10 @@ class MediaServer:
         settings = settings or StreamSettings()
         stream = self._native.open(-1, None, 0, **settings.for_native())
         return MediaStream(self._native, stream, settings)
+
+    def pusher(self) -> CapsuleType:
+        """For another extension: a way to push samples without Python (native/receive.h)."""
+        return self._native.pusher()
 
     def _check(self, settings: StreamSettings) -> None:
         if settings.codec is not Codec.L16 and self.rate != 8000:

@@ -8,6 +8,7 @@
 typedef struct {
     PyObject_HEAD
     struct receiver *receiver;
+    struct pusher pusher;
     Py_ssize_t frame;
 } Server;
 
@@ -151,6 +152,7 @@ static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *k
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    self->pusher = (struct pusher){self->receiver, receiver_push};
     return (PyObject *)self;
 }
 
@@ -259,6 +261,21 @@ static PyObject *server_push(Server *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static void pusher_gone(PyObject *capsule)
+{
+    Py_XDECREF((PyObject *)PyCapsule_GetContext(capsule));
+}
+
+/* The capsule keeps the server alive. */
+static PyObject *server_pusher(Server *self, PyObject *unused)
+{
+    (void)unused;
+    PyObject *capsule = PyCapsule_New(&self->pusher, PUSHER, pusher_gone);
+    if (capsule != NULL && PyCapsule_SetContext(capsule, Py_NewRef((PyObject *)self)) != 0)
+        Py_CLEAR(capsule);
+    return capsule;
+}
+
 static PyObject *server_look(Server *self, PyObject *argument)
 {
     int failure;
@@ -315,6 +332,7 @@ static PyMethodDef server_methods[] = {
     {"open", (PyCFunction)(void (*)(void))server_open, METH_VARARGS | METH_KEYWORDS, NULL},
     {"close", (PyCFunction)server_close, METH_O, NULL},
     {"push", (PyCFunction)server_push, METH_VARARGS, NULL},
+    {"pusher", (PyCFunction)server_pusher, METH_NOARGS, NULL},
     {"look", (PyCFunction)server_look, METH_O, NULL},
     {"counts", (PyCFunction)server_counts, METH_NOARGS, NULL},
     {"batch", (PyCFunction)server_batch, METH_NOARGS, NULL},

@@ -148,6 +148,15 @@ int64_t receiver_open(struct receiver *receiver, int socket, const struct addres
 /* 0 or ESRCH. */
 int receiver_close(struct receiver *receiver, uint32_t stream);
 int receiver_push(struct receiver *receiver, uint32_t stream, const int16_t *samples, size_t count);
+
+/* What another extension needs to push without Python: Server.pusher() gives it in a capsule of the
+ * name PUSHER, which must be kept for as long as `push` is called. */
+#define PUSHER "callcore.native._audio.pusher"
+
+struct pusher {
+    struct receiver *receiver;
+    int (*push)(struct receiver *receiver, uint32_t stream, const int16_t *samples, size_t count);
+};
 /* A copy of the stream's state, its pointers cleared; *jitter filled where it has play-out. */
 int receiver_look(struct receiver *receiver, uint32_t stream, struct stream *copy,
                   struct jitter_counts *jitter, uint32_t *target_ms);
