@@ -43,15 +43,23 @@ class FrameBatch:
     that all streams share; wraps at 2³²."""
     samples: Samples
     """[streams][samples of 20 ms]"""
+    rows: dict[int, int]
+    """The row of each stream."""
+
+    def row(self, stream: int) -> int | None:
+        """The row of a stream, None if it takes no part in this batch."""
+        return self.rows.get(stream)
 
 
 def frame_batch(batch: Batch) -> FrameBatch:
     """A batch of `native/` as arrays."""
+    streams = np.frombuffer(batch.streams, dtype=np.uint32)
     return FrameBatch(
         at=batch.at / 1e9,
         number=batch.number,
-        streams=np.frombuffer(batch.streams, dtype=np.uint32),
+        streams=streams,
         kinds=np.frombuffer(batch.kinds, dtype=np.uint8),
         moments=np.frombuffer(batch.moments, dtype=np.uint32),
         samples=np.asarray(batch),
+        rows={stream: row for row, stream in enumerate(streams.tolist())},
     )
