@@ -22,14 +22,16 @@ run: setup      ## serve in the foreground
 test: setup     ## all tests
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: setup    ## format, lint, types
+check: setup    ## format, lint, types, warnings of the C compilers
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@scripts/check-c
 
 bench: setup    ## the numbers, as JSON in the last line
 	@.venv/bin/callcore bench calls --json
 
 clean:          ## remove what set-up and running made inside this directory (not recordings in var/)
 	rm -rf .venv .setup build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -f callcore/native/*.so
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
