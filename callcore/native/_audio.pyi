@@ -48,7 +48,18 @@ class Rtcp:
 # detectors.c
 
 DETECT_DTMF: int
+DETECT_TONES: int
+
 EVENT_TONE_DIGIT: int
+EVENT_TONE: int
+
+TONE_CNG: int
+TONE_CED: int
+TONE_SIT: int
+TONE_BUSY: int
+TONE_CONGESTION: int
+TONE_RINGBACK: int
+TONE_BEEP: int
 
 class Detectors:
     """The detectors of one stream, by themselves; rate 8000 or 16000, wanted: DETECT flags."""

@@ -236,7 +236,7 @@ enum audio_event_kind {
     EVENT_SILENCE,            /* no speech for the time asked; value: seconds */
     EVENT_DIGIT,              /* RFC 4733; code: as in telephone_event; value: seconds */
     EVENT_TONE_DIGIT,         /* in-band; code and value as above */
-    EVENT_TONE,               /* tones.c; code: enum tone; value: seconds; extra: Hz */
+    EVENT_TONE,               /* tones.c; code: enum tone_kind; value: seconds; extra: Hz */
     EVENT_SOURCE_CHANGED,     /* a new SSRC took over */
     EVENT_PLAY_ENDED,         /* code: 0 played to its end, 1 stopped, 2 stopped by speech */
     EVENT_DIGITS_SENT
@@ -313,9 +313,86 @@ size_t dtmf_size(void);
 size_t dtmf_frame(struct dtmf *dtmf, const int16_t *samples, size_t count, int64_t position,
                   struct audio_event *out, size_t room);
 
+/* ---- fourier.c: the spectrum that tones.c and spectrum.c share ---- */
+
+enum {
+    SPECTRUM_WINDOW = 512, /* samples at 8000 Hz: 64 ms */
+    SPECTRUM_HOP = 160,
+    SPECTRUM_BINS = SPECTRUM_WINDOW / 2 + 1
+};
+
+/* Hann-windowed; the sum over the bins is the mean square of the window's samples. */
+void power_spectrum(const int16_t *samples, float *power);
+
+/* ---- tones.c and cadence.c: call progress tones, fax, beeps ---- */
+
+enum tone_kind {
+    TONE_NONE,
+    TONE_CNG,        /* calling fax, ITU-T T.30: 1100 Hz, told at its first end */
+    TONE_CED,        /* answering fax or modem: 2100 Hz, told after half a second */
+    TONE_SIT,        /* special information tones, E.180: the call did not get through */
+    TONE_BUSY,
+    TONE_CONGESTION, /* no way to the called number; in North America: reorder */
+    TONE_RINGBACK,
+    TONE_BEEP        /* of a voicemail box: speak now; told when quiet has followed it */
+};
+
+enum { TONE_PAST = 2, TONE_RISE = 6, TONE_BINS = 146 };
+
+/* One or two steady frequencies. Times: samples of the detector's own clock. */
+struct tone {
+    float hertz[2]; /* low, high; 0: only one */
+    float peak, last; /* power of its lines */
+    float rest;       /* least power beside them */
+    float sum;        /* of their power in the pure hops */
+    float rise[TONE_RISE]; /* the same in the first hops, from TONE_PAST before it was seen */
+    int risen;
+    int pure, impure; /* hops that held nothing else; hops in a row that held other sound */
+    int64_t start, onset, end;
+};
+
+/* What one hop says to cadence_hop. */
+struct hop_facts {
+    int64_t clock;              /* middle of the window */
+    const struct tone *ended;   /* NULL: none did */
+    const struct tone *lasting; /* NULL: none is on */
+    float total;                /* mean square of everything */
+    bool other;                 /* sound that is no tone has lasted */
+};
+
+struct cadence {
+    struct tone last, candidate, first;
+    enum tone_kind pattern, awaited;
+    int stage; /* special information tones heard in order */
+    int disturbed;
+    int64_t quiet_needed, other_at, ced_until;
+    bool told;
+    struct audio_event event;
+};
+
+struct tones {
+    int64_t clock;
+    unsigned hop;
+    bool on;
+    int other;
+    struct tone tone;
+    float past[TONE_PAST][TONE_BINS];
+    struct cadence cadence;
+};
+
+struct tones *tones_new(void);
+void tones_free(struct tones *tones);
+size_t tones_size(void);
+/* Hear one spectrum; `position`: of the middle of its window. EVENT_TONE, code: enum tone_kind;
+ * position: where the tone began. At most one event. */
+size_t tones_hop(struct tones *tones, const float *power, int64_t position,
+                 struct audio_event *out, size_t room);
+size_t cadence_hop(struct cadence *cadence, const struct hop_facts *facts, int64_t position,
+                   struct audio_event *out, size_t room);
+
 /* ---- detectors.c: what a stream is listened to for, beyond speech ---- */
 
-enum { DETECT_DTMF = 1 };
+enum { DETECT_DTMF = 1, DETECT_TONES = 2 };
 
 struct detectors;
 

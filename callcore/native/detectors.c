@@ -1,11 +1,21 @@
 /* The detectors of one stream: each hears 8 kHz audio without gaps, whatever the stream brings. */
 #include "audio.h"
 
+#include <string.h>
+
+/* The newest samples: those of the last window but one hop, and the hop being filled. */
+struct window {
+    uint32_t fresh;
+    int16_t samples[SPECTRUM_WINDOW];
+};
+
 struct detectors {
     uint32_t rate;
     int64_t expected; /* position after the last sample heard; -1: none yet */
     struct halve halve;
     struct dtmf *dtmf;
+    struct tones *tones;
+    struct window *window;
 };
 
 struct detectors *detectors_new(uint32_t rate, unsigned wanted)
@@ -16,6 +26,11 @@ struct detectors *detectors_new(uint32_t rate, unsigned wanted)
     detectors->rate = rate;
     detectors->expected = -1;
     if (wanted & DETECT_DTMF && (detectors->dtmf = dtmf_new()) == NULL)
+        goto failed;
+    if (wanted & DETECT_TONES && (detectors->tones = tones_new()) == NULL)
+        goto failed;
+    if (wanted & DETECT_TONES &&
+        (detectors->window = audio_calloc(1, sizeof(struct window))) == NULL)
         goto failed;
     return detectors;
 failed:
@@ -28,12 +43,52 @@ void detectors_free(struct detectors *detectors)
     if (detectors == NULL)
         return;
     dtmf_free(detectors->dtmf);
+    tones_free(detectors->tones);
+    audio_free(detectors->window);
     audio_free(detectors);
 }
 
 size_t detectors_size(const struct detectors *detectors)
 {
-    return sizeof *detectors + (detectors->dtmf != NULL ? dtmf_size() : 0);
+    return sizeof *detectors + (detectors->dtmf != NULL ? dtmf_size() : 0) +
+           (detectors->tones != NULL ? tones_size() : 0) +
+           (detectors->window != NULL ? sizeof *detectors->window : 0);
+}
+
+static bool is_silent(const int16_t *samples)
+{
+    int any = 0;
+    for (int i = 0; i < SPECTRUM_WINDOW; i++)
+        any |= samples[i];
+    return any == 0;
+}
+
+static size_t hear_spectra(struct detectors *detectors, const int16_t *samples, size_t count,
+                           struct audio_event *out, size_t room)
+{
+    struct window *window = detectors->window;
+    float power[SPECTRUM_BINS];
+    size_t told = 0;
+    for (size_t heard = 0; heard < count;) {
+        const size_t wanted = SPECTRUM_HOP - window->fresh;
+        const size_t part = count - heard < wanted ? count - heard : wanted;
+        int16_t *end = window->samples + SPECTRUM_WINDOW - SPECTRUM_HOP + window->fresh;
+        memcpy(end, samples + heard, part * sizeof *samples);
+        heard += part;
+        window->fresh += (uint32_t)part;
+        if (window->fresh < SPECTRUM_HOP)
+            break;
+        if (is_silent(window->samples))
+            memset(power, 0, sizeof power);
+        else
+            power_spectrum(window->samples, power);
+        told += tones_hop(detectors->tones, power, (int64_t)heard - SPECTRUM_WINDOW / 2,
+                          out + told, room - told);
+        window->fresh = 0;
+        memmove(window->samples, window->samples + SPECTRUM_HOP,
+                (SPECTRUM_WINDOW - SPECTRUM_HOP) * sizeof *samples);
+    }
+    return told;
 }
 
 /* Positions in the events are those of `samples`, the first being 0. */
@@ -43,6 +98,8 @@ static size_t hear(struct detectors *detectors, const int16_t *samples, size_t c
     size_t told = 0;
     if (detectors->dtmf != NULL)
         told += dtmf_frame(detectors->dtmf, samples, count, 0, out, room);
+    if (detectors->window != NULL)
+        told += hear_spectra(detectors, samples, count, out + told, room - told);
     return told;
 }
 

@@ -119,6 +119,23 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
+static const struct {
+    const char *name;
+    long value;
+} CONSTANTS[] = {
+    {"DETECT_DTMF", DETECT_DTMF},
+    {"DETECT_TONES", DETECT_TONES},
+    {"EVENT_TONE_DIGIT", EVENT_TONE_DIGIT},
+    {"EVENT_TONE", EVENT_TONE},
+    {"TONE_CNG", TONE_CNG},
+    {"TONE_CED", TONE_CED},
+    {"TONE_SIT", TONE_SIT},
+    {"TONE_BUSY", TONE_BUSY},
+    {"TONE_CONGESTION", TONE_CONGESTION},
+    {"TONE_RINGBACK", TONE_RINGBACK},
+    {"TONE_BEEP", TONE_BEEP},
+};
+
 int add_detectors(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&spec);
@@ -126,10 +143,8 @@ int add_detectors(PyObject *module)
         return -1;
     const int result = PyModule_AddObjectRef(module, "Detectors", type);
     Py_DECREF(type);
-    if (result < 0)
-        return result;
-    return PyModule_AddIntConstant(module, "DETECT_DTMF", DETECT_DTMF) < 0 ||
-                   PyModule_AddIntConstant(module, "EVENT_TONE_DIGIT", EVENT_TONE_DIGIT) < 0
-               ? -1
-               : 0;
+    for (size_t i = 0; result == 0 && i < sizeof CONSTANTS / sizeof *CONSTANTS; i++)
+        if (PyModule_AddIntConstant(module, CONSTANTS[i].name, CONSTANTS[i].value) < 0)
+            return -1;
+    return result;
 }

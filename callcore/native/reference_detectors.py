@@ -7,8 +7,10 @@ import numpy.typing as npt
 
 from callcore.native.reference_dtmf import Dtmf
 from callcore.native.reference_event import Event
+from callcore.native.reference_tones import HOP, WINDOW, Tones, power_spectrum
 
 DETECT_DTMF = 1
+DETECT_TONES = 2
 MAX_FRAME = 320
 MAX_GAP_SECONDS = 5
 
@@ -40,6 +42,26 @@ class Halve:
         return halved
 
 
+class Spectra:
+    """A spectrum of the last 64 ms every 20 ms, for those who want it."""
+
+    def __init__(self) -> None:
+        self.window = np.zeros(WINDOW - HOP, np.int16)
+        self.tones = Tones()
+
+    def frame(self, samples: Samples, position: int) -> list[Event]:
+        """What the spectra say that are complete with `samples`."""
+        known = len(self.window)
+        audio = np.concatenate([self.window, samples])
+        events, at = [], 0
+        while at + WINDOW <= len(audio):
+            middle = position + at + WINDOW // 2 - known
+            events += self.tones.hop(power_spectrum(audio[at : at + WINDOW]), middle)
+            at += HOP
+        self.window = audio[at:]
+        return events
+
+
 class Detectors:
     """The detectors of one stream, by themselves."""
 
@@ -50,7 +72,8 @@ class Detectors:
         self.position = 0
         self.expected = -1
         self.halve = Halve()
-        self.detectors = [Dtmf()] if wanted & DETECT_DTMF else []
+        self.detectors: list[Dtmf | Spectra] = [Dtmf()] if wanted & DETECT_DTMF else []
+        self.detectors += [Spectra()] if wanted & DETECT_TONES else []
 
     def feed(self, samples: Samples) -> list[Event]:
         """Hear samples; the events they bring."""
