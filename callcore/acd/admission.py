@@ -33,28 +33,37 @@ class Refusal(NamedTuple):
 
 def contact_of(event: ContactQueued, queue: LiveQueue, floor: Floor, now: float) -> Contact:
     """The contact that asks to enter; its place is worked out when it does."""
-    config = queue.config
     since = event.since if event.since is not None and event.since <= now else now
-    gives_up = None if event.direction is Direction.CALLBACK else queue.limits.gives_up
-    return Contact(
+    contact = Contact(
         id=event.contact,
         queue=event.queue,
-        kind=config.kind,
+        kind=queue.kind,
         direction=event.direction,
         since=since,
         entered=now,
         priority=event.priority,
+        credited_since=queue.credited_since(since, event.priority),
         skills=event.skills,
         rule=event.rule,
         language=event.language,
         wanted=event.wanted,
-        wanted_until=_wish_until(event, config, floor, now) if event.wanted else None,
         value=event.value,
         site=event.site,
-        credited_since=queue.credited_since(since, event.priority),
-        deadline=None if gives_up is None else since + gives_up.after_seconds,
-        overflow_to="" if gives_up is None else gives_up.to,
     )
+    if event.wanted:
+        contact.wanted_until = _wish_until(event, queue.config, floor, now)
+    set_patience(contact, queue)
+    return contact
+
+
+def set_patience(contact: Contact, queue: LiveQueue) -> None:
+    """When the queue gives the contact up, and where it goes then."""
+    gives_up = queue.limits.gives_up
+    if gives_up is not None and contact.direction is not Direction.CALLBACK:
+        contact.deadline = contact.since + gives_up.after_seconds
+        contact.overflow_to = gives_up.to
+    else:
+        contact.deadline, contact.overflow_to = None, ""
 
 
 def _wish_until(event: ContactQueued, config: Queue, floor: Floor, now: float) -> float | None:

@@ -20,7 +20,6 @@ from callcore.acd.criteria import suits
 from callcore.acd.floor import Floor
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.strategy import Candidate, Choice, Strategy
-from callcore.directory import Member
 
 #: Most urgent first: minus urgency, since, id.
 Turn = tuple[float, float, str]
@@ -43,13 +42,14 @@ def anyone_idle(floor: Floor, queue: LiveQueue, contact: Contact) -> bool:
 
 
 def _first_ranked(floor: Floor, queue: LiveQueue, contact: Contact) -> Seat | None:
-    seats, members, requirement = floor.seats, queue.members, contact.requirement
-    place = queue.idle.head
-    if place is not None and not seats[place[3]].meets(requirement, members[place[3]]):
-        place = queue.idle.first_where(
-            lambda entry: seats[entry[3]].meets(requirement, members[entry[3]])
-        )
-    return None if place is None else seats[place[3]]
+    seats, idle, requirement = floor.seats, queue.idle, contact.requirement
+    if idle.head is None or requirement in queue.unmet:
+        return None
+    place = idle.first_where(lambda entry: seats[entry[3]].meets(requirement, queue))
+    if place is None:
+        queue.note_unmet(requirement)
+        return None
+    return seats[place[3]]
 
 
 def _candidates(
@@ -62,9 +62,9 @@ def _candidates(
         if strategy.tiers and tier is not None and (penalty, load) > tier:
             break
         seat, member = floor.seats[ident], queue.members[ident]
-        if seat.meets(contact.requirement, member):
+        if seat.meets(contact.requirement, queue):
             tier = (penalty, load)
-            found.append(Candidate(seat.agent, member, seat.traits, len(seat.places)))
+            found.append(Candidate(seat.agent, member, seat.profile.traits, len(seat.queues)))
     return found
 
 
@@ -72,7 +72,7 @@ def all_idle(floor: Floor, queue: LiveQueue, contact: Contact) -> Iterator[Seat]
     """Everyone for a ring_all contact, in order."""
     for place in queue.idle.sorted():
         seat = floor.seats[place[3]]
-        if seat.meets(contact.requirement, queue.members[place[3]]):
+        if seat.meets(contact.requirement, queue):
             yield seat
 
 
@@ -109,50 +109,40 @@ def _most_urgent_head(floor: Floor, seat: Seat, kinds: tuple[str, ...], now: flo
     """
     best: Turn | None = None
     bar = inf
-    for queue, member in seat.places:
-        lines = queue.lines
-        if not lines or queue.config.kind not in kinds:
-            continue
+    for queue in seat.queues:
         slope = queue.slope
-        if slope is not None and slope * (queue.earliest - now) > bar:
+        if (slope is not None and slope * (queue.earliest - now) > bar) or queue.kind not in kinds:
             continue
-        for requirement, line in lines.items():
+        for requirement, line in queue.lines.items():
             head = line.head
             if head is None:
                 continue
             if slope is None:
-                turn = _turn_for(floor, queue, member, seat, head, now)
+                turn = _turn_for(floor, queue, seat, head, now)
             else:
                 against = slope * (head[0] - now)
                 if against > bar:
                     continue
                 turn = (against, head[1], head[2])
-            if (best is None or turn < best) and seat.meets(requirement, member):
+            if (best is None or turn < best) and seat.meets(requirement, queue):
                 best, bar = turn, turn[0]
     return best
 
 
-def _turn_for(
-    floor: Floor, queue: LiveQueue, member: Member, seat: Seat, head: PlaceInLine, now: float
-) -> Turn:
+def _turn_for(floor: Floor, queue: LiveQueue, seat: Seat, head: PlaceInLine, now: float) -> Turn:
     """The turn of a head where urgency is no straight line, or the queue has criteria."""
     contact = floor.contacts[head[2]]
     turn = turn_of(queue, contact, now)
     if queue.config.criteria:
-        turn = _suited(floor, queue, member, seat, contact, turn, now)
+        turn = _suited(floor, queue, seat, contact, turn, now)
     return turn
 
 
 def _suited(
-    floor: Floor,
-    queue: LiveQueue,
-    member: Member,
-    seat: Seat,
-    contact: Contact,
-    turn: Turn,
-    now: float,
+    floor: Floor, queue: LiveQueue, seat: Seat, contact: Contact, turn: Turn, now: float
 ) -> Turn:
-    candidate = Candidate(seat.agent, member, seat.traits, len(seat.places))
+    member = queue.members[seat.agent.id]
+    candidate = Candidate(seat.agent, member, seat.profile.traits, len(seat.queues))
     suit = suits(candidate, choice_of(floor, queue, contact, now))
     return (turn[0] - suit * abs(turn[0]), turn[1], turn[2])
 

@@ -124,7 +124,8 @@ class QueueStats(msgspec.Struct, kw_only=True, omit_defaults=True):
         self.handling.merge(later.handling)
 
     def left(self, wait: float) -> None:
-        self.longest_wait = max(self.longest_wait, wait)
+        if wait > self.longest_wait:
+            self.longest_wait = wait
 
     def count_answered(self, wait: float, config: Queue) -> None:
         self.left(wait)
@@ -254,9 +255,7 @@ class Counts(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     def of(self, queue: QueueId, skills: Iterable[str]) -> tuple[QueueStats, ...]:
         """Everything that counts a contact of this queue with these needs."""
-        if not skills:
-            return (self.queue(queue),)
-        return (self.queue(queue), *(self.skill(skill) for skill in skills))
+        return (self.queue(queue), *[self.skill(skill) for skill in skills])
 
     def merge(self, later: Counts) -> None:
         """Add the following interval; the first one says what was carried over."""

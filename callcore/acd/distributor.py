@@ -86,8 +86,7 @@ class Distributor:
 
     def handle(self, event: AnyAcdEvent, now: float) -> list[AnyAcdAction]:
         """Take one event; the actions are in the order they must be carried out."""
-        out = self._begin(now)
-        self._router.event = event
+        out = self._router.begin(event, now)
         self._handlers[type(event)](event)
         return out
 
@@ -100,8 +99,7 @@ class Distributor:
 
     def handle_timer(self, now: float) -> list[AnyAcdAction]:
         """Everything due, earliest first; what becomes due meanwhile waits for the next call."""
-        out = self._begin(now)
-        self._router.event = None
+        out = self._router.begin(None, now)
         now = self._router.now
         due = [(when, ident, self._agent_due) for when, ident in self.floor.agent_timers.due(now)]
         due += [
@@ -179,15 +177,6 @@ class Distributor:
     def why_agent(self, agent: AgentId) -> tuple[Reason, ...]:
         return why_agent(self.floor, agent)
 
-    # --- inside -------------------------------------------------------------------------------
-
-    def _begin(self, now: float) -> list[AnyAcdAction]:
-        router = self._router
-        if now > router.now:
-            router.now = self.floor.state.now = now
-        router.out = []
-        return router.out
-
     # --- timers -------------------------------------------------------------------------------
 
     def _agent_due(self, ident: str, when: float) -> None:
@@ -234,10 +223,8 @@ class Distributor:
             self.floor.list_idle(seat)
 
     def _interval_began(self, event: ev.IntervalBegan) -> None:
-        agents = (seat.agent for seat in self.floor.seats.values())
-        stats = self.floor.state.stats
-        begin = stats.since
-        closed = stats.begin_interval(event.at, agents)
+        begin = self.floor.state.stats.since
+        closed = self.floor.begin_interval(event.at)
         if begin is not None and closed is not None:
             self._router.out.append(ev.IntervalEnded(begin=begin, counts=closed))
 

@@ -14,6 +14,7 @@ import msgspec
 from callcore.acd.agent import LiveAgent, Status, Work
 from callcore.acd.chance import Chance
 from callcore.acd.contact import Contact
+from callcore.acd.counts import Counts, QueueStats
 from callcore.acd.estimate import WaitEstimator
 from callcore.acd.events import ContactId
 from callcore.acd.queue import LiveQueue, Seat
@@ -56,6 +57,8 @@ class Floor:
         self.kinds = state.kinds
         self.queues: dict[QueueId, LiveQueue] = {}
         self.seats: dict[AgentId, Seat] = {}
+        #: Counters of the present interval, by queue and skills asked for.
+        self._counters: dict[tuple[str, ...], tuple[QueueStats, ...]] = {}
         self.agent_timers = Timers()
         self.contact_timers = Timers()
         for config in state.queues.values():
@@ -97,6 +100,21 @@ class Floor:
         del self.state.queues[queue]
         self.state.last_offered.pop(queue, None)
         self.state.estimators.pop(queue, None)
+
+    # --- counting -----------------------------------------------------------------------------
+
+    def counters(self, queue: QueueId, skills: Iterable[str]) -> tuple[QueueStats, ...]:
+        """Everything that counts a contact of this queue with these needs in this interval."""
+        key = (queue, *skills)
+        found = self._counters.get(key)
+        if found is None:
+            found = self._counters[key] = self.state.stats.of(queue, skills)
+        return found
+
+    def begin_interval(self, at: float) -> Counts | None:
+        """End the present interval and begin one; see `Stats.begin_interval`."""
+        self._counters.clear()
+        return self.state.stats.begin_interval(at, [seat.agent for seat in self.seats.values()])
 
     # --- contacts -----------------------------------------------------------------------------
 
@@ -167,17 +185,16 @@ class Floor:
     def hold(self, agent: LiveAgent, work: Work) -> None:
         """Give an agent a piece of work."""
         agent.works[work.contact] = work
-        self._occupy(work, 1)
+        queue = self.queues.get(work.queue)
+        if queue is not None:
+            queue.occupied += 1
 
     def drop(self, agent: LiveAgent, work: Work) -> None:
         """Take it away again."""
         del agent.works[work.contact]
-        self._occupy(work, -1)
-
-    def _occupy(self, work: Work, agents: int) -> None:
         queue = self.queues.get(work.queue)
         if queue is not None:
-            queue.occupied += agents
+            queue.occupied -= 1
 
     def set_status(self, seat: Seat, status: Status) -> None:
         """What the agent, or a supervisor, chose."""
@@ -185,7 +202,7 @@ class Floor:
         change = (status is Status.READY) - (agent.status is Status.READY)
         agent.status = status
         if change:
-            for queue, _ in seat.places:
+            for queue in seat.queues:
                 queue.staffed += change
 
     def arm(self, agent: LiveAgent) -> None:
@@ -206,24 +223,24 @@ class Floor:
 
     def list_idle(self, seat: Seat) -> None:
         """Stand in the idle order of every queue served whose kind the agent may be offered."""
-        agent = seat.agent
         seat.listed = listed = self.kinds_open(seat)
         if listed:
-            for queue, member in seat.places:
-                if queue.config.kind in listed:
-                    queue.idle.add(queue.idle_place(agent, member))
+            for queue in seat.queues:
+                if queue.kind in listed:
+                    queue.list_idle(seat)
 
     def unlist(self, seat: Seat) -> None:
+        """Out of the idle orders again."""
         if seat.listed:
             seat.listed = ()
             ident = seat.agent.id
-            for queue, _ in seat.places:
+            for queue in seat.queues:
                 queue.idle.discard(ident)
 
     def seat_members(self) -> None:
         """Build membership, idle orders and head counts from the queues' configuration."""
         for seat in self.seats.values():
-            seat.places = []
+            seat.queues = []
             seat.listed = ()
         here = {
             name: settings
@@ -233,21 +250,23 @@ class Floor:
         for queue in self.queues.values():
             queue.members = members_of(queue.config, here)
             queue.idle.clear()
+            queue.unmet.clear()
             queue.neighbours = None
             queue.staffed = queue.occupied = 0
-            for agent, member in queue.members.items():
+            for agent in queue.members:
                 seat = self.seats[agent]
-                seat.places.append((queue, member))
+                seat.queues.append(queue)
                 queue.staffed += seat.agent.status is Status.READY
         for seat in self.seats.values():
             self.list_idle(seat)
             for work in seat.agent.works.values():
-                self._occupy(work, 1)
+                if work.queue in self.queues:
+                    self.queues[work.queue].occupied += 1
 
     def queues_of(self, seats: Iterable[Seat]) -> list[LiveQueue]:
         """Queues that any of these agents serves, each once, in a stable order."""
         found: dict[QueueId, LiveQueue] = {}
         for seat in seats:
-            for queue, _ in seat.places:
+            for queue in seat.queues:
                 found.setdefault(queue.config.id, queue)
         return list(found.values())

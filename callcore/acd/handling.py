@@ -9,7 +9,7 @@ import msgspec
 
 from callcore.acd import admission
 from callcore.acd import events as ev
-from callcore.acd.agent import State, Step, Work
+from callcore.acd.agent import LiveAgent, State, Step, Work
 from callcore.acd.attendance import TALKS
 from callcore.acd.contact import Contact
 from callcore.acd.events import Direction, OfferResult, OverflowReason
@@ -45,11 +45,11 @@ class Handling:
         contact = admission.contact_of(event, queue, self._floor, self._router.now)
         refused = admission.refusal(self._floor, queue, contact, self._router.now)
         if refused is not None:
-            for each in self._floor.state.stats.of(event.queue, event.skills):
+            for each in self._floor.counters(event.queue, event.skills):
                 each.refused += 1
             self._refuse(event, refused.reason, refused.to)
             return
-        for each in self._floor.state.stats.of(event.queue, event.skills):
+        for each in self._floor.counters(event.queue, event.skills):
             each.entered += 1
             each.transferred_in += event.transferred
         self._floor.enter(contact)
@@ -92,7 +92,7 @@ class Handling:
         config = self._floor.queues[contact.queue].config
         wait = self._router.now - contact.since
         self._learn_left(contact, abandoned=abandoned)
-        for each in self._floor.state.stats.of(contact.queue, contact.skills):
+        for each in self._floor.counters(contact.queue, contact.skills):
             if not abandoned:
                 each.taken_out += 1
             elif contact.direction is not Direction.INBOUND:
@@ -150,11 +150,7 @@ class Handling:
             contact, ev.WithdrawReason.ANSWERED_ELSEWHERE, winner=agent.id
         )
         self._floor.leave(contact)
-        stats = self._floor.state.stats
-        config = self._floor.queues[contact.queue].config
-        for each in stats.of(contact.queue, contact.skills):
-            each.count_answered(self._router.now - contact.since, config)
-        stats.agent(agent.id).answered += 1
+        self._count_answered(contact, agent)
         agent.answered_today += 1
         rang = 0.0 if work is None else self._router.now - work.began
         waited = self._router.now - contact.entered
@@ -164,6 +160,13 @@ class Handling:
         else:
             self._router.connect(seat, work, reason)
         self._router.settle(freed)
+
+    def _count_answered(self, contact: Contact, agent: LiveAgent) -> None:
+        config = self._floor.queues[contact.queue].config
+        wait = self._router.now - contact.since
+        for each in self._floor.counters(contact.queue, contact.skills):
+            each.count_answered(wait, config)
+        self._floor.state.stats.agent(agent.id).answered += 1
 
     def offer_failed(self, event: ev.OfferFailed) -> None:
         found = self._ringing(event.agent, event.contact)
@@ -261,7 +264,7 @@ class Handling:
         stats = self._floor.state.stats
         stats.agent(seat.agent.id).transferred_out += 1
         if work.queue:
-            for each in stats.of(work.queue, work.skills):
+            for each in self._floor.counters(work.queue, work.skills):
                 each.transferred_out += 1
 
     def _ringing(self, ident: str, contact: str) -> tuple[Seat, Work] | None:

@@ -166,6 +166,10 @@ def _indexes(floor: Floor) -> Iterator[str]:
         ]
         if sorted(idle) != sorted(free):
             yield f"queue {name} lists {idle} as idle, free are {free}"
+        for ident in idle:
+            for requirement in queue.unmet:
+                if floor.seats[ident].meets(requirement, queue):
+                    yield f"queue {name} takes {requirement} as unmet, {ident} is idle"
     for seat in floor.seats.values():
         if floor.agent_timers.get(seat.agent.id) != seat.agent.deadline:
             yield f"agent {seat.agent.id}: timer and deadline differ"

@@ -1,31 +1,33 @@
-"""Ordered tables that are cheap to change: heaps whose dead entries are dropped when met.
+"""Ordered tables that are cheap to change: sorted lists whose dead entries are dropped when met.
 
-Both directions of choosing and all timers rest on them. An entry is a tuple whose last part is
-the id; an id has at most one live entry. Adding costs log n, removing O(1): the entry stays in the
-heap until it surfaces, and the heap is rebuilt when more than half of it is dead.
+Both directions of choosing rest on them. An entry is a tuple whose last part is the id; an id has
+at most one live entry. Nearly every entry comes last, being the youngest, and costs O(1) to add and
+to take from the front: a heap would sift through a dozen entries each time. One that comes between
+others (a priority, an older wait) is put there by moving the pointers behind it. Removing is O(1),
+too: the entry stays until it surfaces, and the list is cleared when more than half of it is dead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from heapq import heapify, heappop, heappush
+from bisect import insort
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 #: A tuple ending with an id; the parts before it decide the order.
 Entry = TypeVar("Entry", bound="tuple[int | float | str, ...]")
 
 _SLACK = 32
-#: So many entries are looked through faster than taken from the heap and put back.
-_FEW = 32
 
 
 class Order(Generic[Entry]):
     """Ids in an order that each one's entry decides."""
 
-    __slots__ = ("_heap", "_live", "head")
+    __slots__ = ("_begin", "_entries", "_live", "head")
 
     def __init__(self) -> None:
-        self._heap: list[Entry] = []
+        #: Sorted from `_begin` on; what is before it is dead.
+        self._entries: list[Entry] = []
+        self._begin = 0
         self._live: dict[object, Entry] = {}
         #: The first entry, kept at hand: it is looked at much more often than it changes.
         self.head: Entry | None = None
@@ -41,73 +43,56 @@ class Order(Generic[Entry]):
 
     def add(self, entry: Entry) -> None:
         """Put an id in its place; the place it had before, if any, is forgotten."""
+        live, entries, head = self._live, self._entries, self.head
         ident = entry[-1]
-        self._live[ident] = entry
-        heappush(self._heap, entry)
-        head = self.head
+        live[ident] = entry
+        if head is None or entries[-1] < entry:
+            entries.append(entry)
+        else:
+            insort(entries, entry, lo=self._begin)
         if head is None or entry < head:
             self.head = entry
         elif head[-1] == ident:
             self._find_head()
-        if len(self._heap) > 2 * len(self._live) + _SLACK:
+        if len(entries) > 2 * len(live) + _SLACK:
             self._compact()
 
-    def discard(self, ident: str) -> None:
-        entry = self._live.pop(ident, None)
-        if entry is not None:
-            if not self._live:
-                self._heap.clear()
-                self.head = None
-                return
-            if entry is self.head:
-                self._find_head()
-            if len(self._heap) > 2 * len(self._live) + _SLACK:
-                self._compact()
+    def discard(self, ident: str) -> bool:
+        """Take an id out; False: it had no place."""
+        live = self._live
+        entry = live.pop(ident, None)
+        if entry is None:
+            return False
+        if not live:
+            self.clear()
+            return True
+        if entry is self.head:
+            self._find_head()
+        if len(self._entries) > 2 * len(live) + _SLACK:
+            self._compact()
+        return True
 
     def clear(self) -> None:
-        self._heap.clear()
+        self._entries.clear()
+        self._begin = 0
         self._live.clear()
         self.head = None
 
     def _find_head(self) -> None:
-        """Drop dead entries from the top until a live one shows."""
-        heap, live = self._heap, self._live
-        while heap:
-            entry = heap[0]
-            if live.get(entry[-1]) is entry:
-                self.head = entry
-                return
-            heappop(heap)
-        self.head = None
+        """Pass over dead entries until a live one shows; there is one."""
+        entries, live, begin = self._entries, self._live, self._begin
+        while live.get(entries[begin][-1]) is not entries[begin]:
+            begin += 1
+        self._begin, self.head = begin, entries[begin]
 
     def first_where(self, accepts: Callable[[Entry], bool]) -> Entry | None:
-        """The first entry that is accepted; those passed over keep their places."""
-        found = self.head
-        if found is None or accepts(found):
-            return found
-        if len(self._live) <= _FEW:
-            return min(filter(accepts, self._live.values()), default=None)
-        heap, live = self._heap, self._live
-        passed: list[Entry] = []
-        found = None
-        while heap:
-            entry = heappop(heap)
-            if live.get(entry[-1]) is entry:
-                passed.append(entry)
-                if accepts(entry):
-                    found = entry
-                    break
-        for entry in passed:
-            heappush(heap, entry)
-        return found
-
-    def due(self, now: float) -> Iterator[Entry]:
-        """Take out what is due, for orders whose entries begin with a time."""
-        while (entry := self.head) is not None and entry[0] <= now:  # type: ignore[operator]
-            heappop(self._heap)
-            del self._live[entry[-1]]
-            self._find_head()
-            yield entry
+        """The first entry that is accepted."""
+        live, entries = self._live, self._entries
+        for at in range(self._begin, len(entries)):
+            entry = entries[at]
+            if live.get(entry[-1]) is entry and accepts(entry):
+                return entry
+        return None
 
     def entries(self) -> Iterable[Entry]:
         """All, in no particular order."""
@@ -117,5 +102,6 @@ class Order(Generic[Entry]):
         return sorted(self._live.values())
 
     def _compact(self) -> None:
-        self._heap = list(self._live.values())
-        heapify(self._heap)
+        live = self._live
+        self._entries = [each for each in self._entries if live.get(each[-1]) is each]
+        self._begin = 0

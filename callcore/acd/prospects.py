@@ -19,7 +19,7 @@ def neighbours_of(queue: LiveQueue, floor: Floor) -> tuple[Neighbour, ...]:
     """Queues that share agents with this one, each with the share of its members who do."""
     shared: dict[str, int] = {}
     for ident in queue.members:
-        for other, _ in floor.seats[ident].places:
+        for other in floor.seats[ident].queues:
             if other is not queue:
                 shared[other.config.id] = shared.get(other.config.id, 0) + 1
     nearest = sorted(shared, key=lambda name: (-shared[name], name))[:NEAREST]

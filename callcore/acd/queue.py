@@ -14,8 +14,7 @@ from callcore.acd.contact import Contact, PlaceInLine, Stand
 from callcore.acd.estimate import Neighbour, WaitEstimator
 from callcore.acd.limits import limits_of
 from callcore.acd.order import Order
-from callcore.acd.rule import Traits
-from callcore.acd.skills import ANYBODY, Requirement, fits
+from callcore.acd.skills import ANYBODY, Requirement, profile_of
 from callcore.acd.strategy import Strategy, strategy_named
 from callcore.acd.urgency import RULES, fair_slope
 from callcore.directory import Member, Queue
@@ -24,19 +23,18 @@ from callcore.types import AgentId
 
 #: Penalty, load, rank by strategy, agent id.
 IdlePlace = tuple[int, float, float, AgentId]
-
-#: Requirements an agent remembers the answer for; more than that many are not in use at once.
-_REMEMBERED = 1000
+#: Unmet requirements a queue keeps in mind.
+_NOTED = 100
 
 
 class Seat:
     """The indexes around one agent: the queues served, and which requirements the agent meets."""
 
-    __slots__ = ("_fits", "agent", "kinds", "listed", "places", "several", "traits", "wanted")
+    __slots__ = ("agent", "kinds", "listed", "profile", "queues", "several", "wanted")
 
     def __init__(self, agent: LiveAgent) -> None:
         self.agent = agent
-        self.places: list[tuple[LiveQueue, Member]] = []
+        self.queues: list[LiveQueue] = []
         #: The kinds for which the agent stands in the idle orders of the queues served.
         self.listed: tuple[str, ...] = ()
         #: Contacts that want this agent and nobody else for now.
@@ -44,31 +42,30 @@ class Seat:
         self.relearn()
 
     def relearn(self) -> None:
-        """The agent's traits changed: forget what was worked out from the old ones."""
+        """The agent's traits changed: work out anew what follows from them."""
         agent = self.agent
         #: What the agent takes when nothing stands against it.
         self.kinds = tuple(name for name, capacity in agent.capacity.items() if capacity > 0)
-        self.traits = Traits(agent.skills, agent.languages, agent.groups, agent.site)
+        self.profile = profile_of(agent.skills, agent.languages, agent.groups, agent.site)
         #: May hold more than one contact at once.
         self.several = sum(agent.capacity.values()) > 1
-        self._fits: dict[Requirement, bool] = {}
 
-    def meets(self, requirement: Requirement, member: Member) -> bool:
+    def meets(self, requirement: Requirement, queue: LiveQueue) -> bool:
         """Has what is required, and is a member who is asked already."""
         if requirement is ANYBODY:
             return True
-        if 0 <= requirement.max_penalty < member.penalty:
+        if 0 <= requirement.max_penalty < queue.members[self.agent.id].penalty:
             return False
-        answer = self._fits.get(requirement)
-        if answer is None:
-            if len(self._fits) >= _REMEMBERED:
-                self._fits.clear()
-            answer = self._fits[requirement] = fits(self.traits, requirement)
-        return answer
+        return self.profile.meets(requirement)
 
 
 class LiveQueue:
     """One configured queue with its members and lines."""
+
+    __slots__ = (
+        "_urgency", "config", "earliest", "estimator", "idle", "kind", "limits", "lines", "members",
+        "neighbours", "occupied", "reasons", "size", "slope", "staffed", "strategy", "unmet",
+    )  # fmt: skip
 
     def __init__(self, config: Queue, estimator: WaitEstimator) -> None:
         #: What the queue has shown of its waits; part of the snapshot.
@@ -81,6 +78,8 @@ class LiveQueue:
         self.neighbours: tuple[Neighbour, ...] | None = None
         self.members: dict[AgentId, Member] = {}
         self.idle: Order[IdlePlace] = Order()
+        #: Requirements that none of the idle members meets, as far as was asked.
+        self.unmet: dict[Requirement, None] = {}
         #: Lines by requirement; a line without contacts is dropped.
         self.lines: dict[Requirement, Order[PlaceInLine]] = {}
         #: Contacts in the queue, those being offered included.
@@ -91,6 +90,7 @@ class LiveQueue:
 
     def reconfigure(self, config: Queue) -> None:
         self.config = config
+        self.kind = config.kind
         self.limits = limits_of(config)
         self._urgency = RULES[config.urgency]
         plain = config.urgency is Urgency.FAIR and not config.criteria
@@ -128,9 +128,21 @@ class LiveQueue:
         """The place in line: priority is a head start in seconds."""
         return since - priority * self.config.priority_seconds
 
-    def idle_place(self, agent: LiveAgent, member: Member) -> IdlePlace:
+    def list_idle(self, seat: Seat) -> None:
+        """A member stands among the idle, and may meet what nobody met before."""
+        agent = seat.agent
+        member = self.members[agent.id]
         rank = self.strategy.rank(agent, member) if self.strategy.ranked else agent.idle_since
-        return (member.penalty, agent.load(self.config.kind), rank, agent.id)
+        self.idle.add((member.penalty, agent.load(self.kind), rank, agent.id))
+        if self.unmet:
+            meets = seat.profile.meets
+            self.unmet = {each: None for each in self.unmet if not meets(each)}
+
+    def note_unmet(self, requirement: Requirement) -> None:
+        """None of the idle members meets it; needs not be asked again until one more is idle."""
+        if len(self.unmet) >= _NOTED:
+            self.unmet.clear()
+        self.unmet[requirement] = None
 
     def line_up(self, contact: Contact) -> None:
         line = self.lines.get(contact.requirement)
@@ -143,14 +155,19 @@ class LiveQueue:
     def step_out(self, contact: Contact) -> None:
         """Take a contact out of its line (it is offered, or left)."""
         line = self.lines.get(contact.requirement)
-        if line is None or contact.id not in line:
+        if line is None or not line.discard(contact.id):
             return
-        line.discard(contact.id)
-        if not line:
+        if line.head is None:
             del self.lines[contact.requirement]
         if contact.credited_since <= self.earliest:
-            heads = [each.head[0] for each in self.lines.values() if each.head is not None]
-            self.earliest = min(heads, default=inf)
+            self._find_earliest()
+
+    def _find_earliest(self) -> None:
+        self.earliest = inf
+        for line in self.lines.values():
+            head = line.head
+            if head is not None and head[0] < self.earliest:
+                self.earliest = head[0]
 
     def is_open(self, contact: Contact) -> bool:
         """Wants (further) agents."""

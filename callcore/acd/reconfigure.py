@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from callcore.acd.admission import set_patience
 from callcore.acd.agent import LiveAgent, Status
-from callcore.acd.events import Configured, Direction, OverflowReason, WithdrawReason
+from callcore.acd.events import Configured, OverflowReason, WithdrawReason
 from callcore.acd.queue import LiveQueue, Seat
 from callcore.acd.routing import Router, end_wish
 from callcore.acd.rule import readable
@@ -121,9 +122,7 @@ def _change_queue(router: Router, queue: LiveQueue, config: Queue) -> None:
     queue.reconfigure(config)
     for contact in waiting:
         contact.kind = config.kind
-        gives_up = None if contact.direction is Direction.CALLBACK else queue.limits.gives_up
-        contact.deadline = None if gives_up is None else contact.since + gives_up.after_seconds
-        contact.overflow_to = "" if gives_up is None else gives_up.to
+        set_patience(contact, queue)
         floor.require(contact)
         floor.set_due(contact)
         if queue.is_open(contact):

@@ -67,6 +67,14 @@ class Router:
         self.event: AnyAcdEvent | None = None
         self.refused: deque[tuple[str, AnyAcdEvent | None]] = deque(maxlen=REFUSALS_KEPT)
 
+    def begin(self, event: AnyAcdEvent | None, now: float) -> list[AnyAcdAction]:
+        """What follows is about this event (None: a timer); its actions come into the list."""
+        if now > self.now:
+            self.now = self.floor.state.now = now
+        self.event = event
+        self.out = []
+        return self.out
+
     def ignore(self, code: str) -> None:
         """The present event does not fit: count it, note it for the log, change nothing."""
         ignored = self.floor.state.ignored
@@ -123,7 +131,8 @@ class Router:
     def offer(self, contact: Contact, queue: LiveQueue, seat: Seat, reasons: Sequence[str]) -> None:
         agent, now = seat.agent, self.now
         self.floor.unlist(seat)
-        self._let_go(seat, contact)
+        if contact.id in agent.works:
+            self._let_go(seat, agent.works[contact.id])
         contact.offers.append(agent.id)
         contact.shared = queue.strategy.rings_all and contact.wanted_until is None
         if not contact.shared:
@@ -143,10 +152,9 @@ class Router:
         self.floor.arm(agent)
         if queue.strategy.remembers:
             self._remember(queue, agent)
-        stats = self.floor.state.stats
-        for each in stats.of(contact.queue, contact.skills):
+        for each in self.floor.counters(contact.queue, contact.skills):
             each.offers += 1
-        stats.agent(agent.id).offers += 1
+        self.floor.state.stats.agent(agent.id).offers += 1
         self.out.append(
             Offer(
                 contact=contact.id,
@@ -158,13 +166,11 @@ class Router:
         )
         self.show(agent, "offer", deadline)
 
-    def _let_go(self, seat: Seat, contact: Contact) -> None:
+    def _let_go(self, seat: Seat, former: Work) -> None:
         """A contact that its agent sent back to a queue may come to that agent again."""
-        former = seat.agent.works.get(contact.id)
-        if former is not None:
-            if former.state is not State.WRAPPING_UP:
-                former.step(Step.RELEASE, self.now)
-            self.finish(seat, former, "requeued", match=False)
+        if former.state is not State.WRAPPING_UP:
+            former.step(Step.RELEASE, self.now)
+        self.finish(seat, former, "requeued", match=False)
 
     def _remember(self, queue: LiveQueue, agent: LiveAgent) -> None:
         """Whom a queue that goes round offered last."""
@@ -251,7 +257,7 @@ class Router:
         stats = self.floor.state.stats
         if counts:
             agent.missed += 1
-            for each in stats.of(work.queue, work.skills):
+            for each in self.floor.counters(work.queue, work.skills):
                 each.rona += 1
             stats.agent(agent.id).rona += 1
         exhausted = counts and 0 < config.rona_limit <= agent.missed
@@ -346,7 +352,8 @@ class Router:
         agent = seat.agent
         seconds = self.now - work.since
         self.floor.drop(agent, work)
-        self.floor.arm(agent)
+        if work.deadline is not None:
+            self.floor.arm(agent)
         if not agent.works:
             agent.idle_since = self.now
         self._count_handled(agent, work, seconds)
@@ -357,8 +364,8 @@ class Router:
         self.show(agent, reason, about=work)
         if gone:
             self.floor.forget(seat)
-        elif match:
-            self.settle([seat])
+        elif match and agent.ready:
+            self._match_agent(seat)
 
     def finish_wrap_ups(self, seat: Seat, reason: str, *, match: bool = True) -> bool:
         """End all wrap-ups of an agent; False: there was none."""
@@ -368,13 +375,13 @@ class Router:
         return bool(works)
 
     def _count_handled(self, agent: LiveAgent, work: Work, wrap_up: float) -> None:
-        stats = self.floor.state.stats
-        stats.agent(agent.id).handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
+        counted = self.floor.state.stats.agent(agent.id)
+        counted.handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
         queue = self.floor.queues.get(work.queue)
         if queue is not None:
             queue.estimator.finished(self.now - work.began)
         if work.queue:
-            for each in stats.of(work.queue, work.skills):
+            for each in self.floor.counters(work.queue, work.skills):
                 each.handling.add(work.talk_seconds, work.hold_seconds, wrap_up)
 
     # --- the end of a contact -----------------------------------------------------------------
@@ -383,7 +390,7 @@ class Router:
         """The queue gives up on a contact; the agents freed are for `settle`."""
         freed = self.withdraw_all(contact, WithdrawReason.CONTACT_LEFT)
         self.floor.leave(contact)
-        for each in self.floor.state.stats.of(contact.queue, contact.skills):
+        for each in self.floor.counters(contact.queue, contact.skills):
             each.overflowed += 1
             each.left(self.now - contact.since)
         self.floor.queues[contact.queue].estimator.left(self.now - contact.entered)
@@ -428,6 +435,8 @@ class Router:
 
     def settle(self, freed: list[Seat]) -> None:
         """Agents who may have become free take the best waiting contacts, or stand in line."""
+        if not freed:
+            return
         free = [seat for seat in freed if seat.agent.ready]
         if len(free) == 1:
             self._match_agent(free[0])
@@ -443,7 +452,7 @@ class Router:
             self.floor.unlist(seat)
             self.floor.list_idle(seat)
             return
-        reasons = FREED if contact.stand is Stand.LINE else FREED_WANTED
+        reasons = FREED if contact.wanted_until is None else FREED_WANTED
         self.offer(contact, self.floor.queues[contact.queue], seat, reasons)
 
     def match_waiting(self, queues: list[LiveQueue], seats: list[Seat]) -> None:

@@ -1,12 +1,13 @@
 """What a contact needs of an agent, and whether an agent has it.
 
 Contacts with equal requirements stand in one line, so a requirement is a value that can be
-compared and hashed, and an agent works out only once whether it is met.
+compared and hashed, and it is worked out only once whether agents alike meet it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +16,10 @@ from callcore.directory import Queue
 
 #: Needed skills with minimum levels, sorted by name.
 Needs = tuple[tuple[str, int], ...]
+
+
+#: Requirements a profile remembers the answer for; more than that many are not in use at once.
+_REMEMBERED = 1000
 
 
 class Requirement(msgspec.Struct, frozen=True, cache_hash=True, omit_defaults=True):
@@ -30,6 +35,14 @@ class Requirement(msgspec.Struct, frozen=True, cache_hash=True, omit_defaults=Tr
 
 
 ANYBODY = Requirement()
+
+
+@lru_cache(maxsize=4096)
+def _requirement(
+    needs: Needs, requires: str, rule: str, language: str, max_penalty: int
+) -> Requirement:
+    """One object for equal requirements: tables find it by identity, without comparing."""
+    return Requirement(needs, both(requires, rule), language, max_penalty)
 
 
 def needs_of(skills: Mapping[str, int]) -> Needs:
@@ -49,7 +62,7 @@ def requirement_of(
         max_penalty = now.max_penalty
         lowered = {name: now.skills.get(name, level) for name, level in skills.items()}
         skills = {name: level for name, level in lowered.items() if level > 0}
-    return Requirement(needs_of(skills), both(queue.requires, rule), language, max_penalty)
+    return _requirement(needs_of(skills), queue.requires, rule, language, max_penalty)
 
 
 def ring_at(queue: Queue, since: float, now: float) -> int:
@@ -71,6 +84,38 @@ def fits(traits: Traits, requirement: Requirement) -> bool:
     if requirement.language and requirement.language not in traits.languages:
         return False
     return meets(traits, requirement.rule)
+
+
+class Profile:
+    """Agents with equal traits, and which requirements they meet."""
+
+    __slots__ = ("_met", "traits")
+
+    def __init__(self, traits: Traits) -> None:
+        self.traits = traits
+        self._met: dict[Requirement, bool] = {}
+
+    def meets(self, requirement: Requirement) -> bool:
+        met = self._met.get(requirement)
+        if met is None:
+            if len(self._met) >= _REMEMBERED:
+                self._met.clear()
+            met = self._met[requirement] = fits(self.traits, requirement)
+        return met
+
+
+def profile_of(
+    skills: Mapping[str, int], languages: tuple[str, ...], groups: tuple[str, ...], site: str
+) -> Profile:
+    """The profile of agents with these traits: one for all of them."""
+    return _profile(needs_of(skills), languages, groups, site)
+
+
+@lru_cache(maxsize=4096)
+def _profile(
+    skills: Needs, languages: tuple[str, ...], groups: tuple[str, ...], site: str
+) -> Profile:
+    return Profile(Traits(dict(skills), languages, groups, site))
 
 
 def lacking(traits: Traits, requirement: Requirement) -> Iterator[str]:

@@ -40,10 +40,10 @@ class Stats(Counts, kw_only=True, omit_defaults=True):
 
     def spent(self, agent: LiveAgent, until: float) -> float:
         """Seconds of this interval in the state that the agent is shown in; logged out: none."""
-        if agent.state is State.LOGGED_OUT:
-            return 0.0
-        since = agent.since if self.since is None else max(agent.since, self.since)
-        return max(0.0, until - since)
+        since, began = agent.since, self.since
+        if began is not None and began > since:
+            since = began
+        return until - since if until > since and agent.state is not State.LOGGED_OUT else 0.0
 
     def spend(self, agent: LiveAgent, until: float) -> None:
         """Count them: the state changes, or the interval ends."""

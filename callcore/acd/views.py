@@ -78,7 +78,7 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
 
 def agent_views(floor: Floor, now: float) -> list[AgentView]:
     return [
-        _agent_view(floor, seat.agent, tuple(queue.config.id for queue, _ in seat.places), now)
+        _agent_view(floor, seat.agent, tuple(queue.config.id for queue in seat.queues), now)
         for seat in floor.seats.values()
     ]
 

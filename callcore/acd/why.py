@@ -137,7 +137,7 @@ def why_agent(floor: Floor, agent_id: AgentId) -> tuple[Reason, ...]:
     if seat is None:
         return ()
     reasons = _excluded(seat.agent, "")
-    if not reasons and not seat.places:
+    if not reasons and not seat.queues:
         reasons = (Reason("not_member"),)
     return reasons or (Reason("nothing_waits"),)
 
@@ -147,7 +147,7 @@ def queue_verdicts(floor: Floor, agent_id: AgentId) -> tuple[QueueVerdict, ...]:
     seat = floor.seats.get(agent_id)
     if seat is None:
         return ()
-    return tuple(_queue_verdict(floor, queue, seat) for queue, _ in seat.places)
+    return tuple(_queue_verdict(floor, queue, seat) for queue in seat.queues)
 
 
 def _queue_verdict(floor: Floor, queue: LiveQueue, seat: Seat) -> QueueVerdict:
@@ -198,7 +198,7 @@ def _unfit(queue: LiveQueue, contact: Contact, seat: Seat) -> tuple[Reason, ...]
     member = queue.members.get(seat.agent.id)
     if member is None:
         return (Reason("not_member"),)
-    found = [Reason("lacks", what) for what in lacking(seat.traits, contact.requirement)]
+    found = [Reason("lacks", what) for what in lacking(seat.profile.traits, contact.requirement)]
     if 0 <= contact.requirement.max_penalty < member.penalty:
         found.append(Reason("higher_tier", str(member.penalty)))
     return tuple(found)

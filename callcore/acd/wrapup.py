@@ -13,11 +13,11 @@ def wrap_up_of(queue: Queue | None, work: Work) -> tuple[bool, float]:
         return False, 0.0
     seconds = queue.wrap_up_seconds
     match queue.wrap_up:
+        case WrapUp.TIMED:
+            return seconds > 0, seconds
         case WrapUp.NONE:
             return False, 0.0
         case WrapUp.OPTIONAL:
             return work.wrap_up_asked, seconds
         case WrapUp.UNTIL_READY:
             return True, seconds
-        case WrapUp.TIMED:
-            return seconds > 0, seconds

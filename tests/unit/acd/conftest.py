@@ -229,7 +229,7 @@ class Watched:
             return False
         if queue.config.criteria or queue.config.urgency == "service_level":
             return other.requirement == chosen.requirement
-        return seat.meets(other.requirement, member)
+        return seat.meets(other.requirement, queue)
 
     # --- asking ---
 

@@ -44,6 +44,22 @@ def test_the_most_urgent_contact_is_taken(away, p, q, first, second, taken):
     assert floor.offers() == [(f"c{taken}", "ann")]
 
 
+def test_an_agent_who_meets_it_is_found_after_one_who_does_not(floor, make_queue):
+    """That nobody idle meets a need is kept in mind only until somebody idle does."""
+    floor.configure(make_queue("q", ["ann", "bob"]), agents=[Agent(id="bob", skills={"en": 1})])
+    floor.login("ann")
+    for contact in ("c1", "c2"):
+        floor.call(contact, skills={"en": 1})
+        assert floor.offers() == []
+    floor.login("bob")
+    assert floor.offers() == [("c1", "bob")]
+    for left, following in (("c1", "c2"), ("c2", None)):
+        floor.feed(ev.ContactLeft(contact=left))
+        assert floor.offers() == ([(following, "bob")] if following else [])
+    floor.call("c3", skills={"en": 1})
+    assert floor.offers() == [("c3", "bob")]
+
+
 def test_nothing_starves(away):
     """A contact of low priority and weight is served among endless urgent ones."""
     floor = away({"weight": 0.25}, {"weight": 2.0})

@@ -42,10 +42,10 @@ def test_dead_entries_do_not_pile_up():
     for round_ in range(10_000):
         order.add((1 + round_, "comes and goes"))
         order.discard("comes and goes")
-    assert len(order._heap) < 100
+    assert len(order._entries) < 100
     for round_ in range(10_000):
         order.add((round_, "moves"))
-    assert len(order._heap) < 100
+    assert len(order._entries) < 100
 
 
 def test_timers_give_what_is_due_earliest_first():

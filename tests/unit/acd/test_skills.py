@@ -11,6 +11,7 @@ from callcore.acd.skills import (
     fits,
     lacking,
     needs_of,
+    profile_of,
     requirement_of,
     ring_at,
     surplus,
@@ -40,6 +41,16 @@ def test_every_need_must_be_met_at_its_level(has, needs, missing):
 def test_equal_needs_are_equal_values():
     """The order in which a caller names them makes no second line."""
     assert needs_of({"zh": 1, "en": 2}) == needs_of({"en": 2, "zh": 1})
+
+
+def test_agents_alike_share_a_profile():
+    """What one of them is found to meet holds for the other; a skill more makes the difference."""
+    requirement = Requirement((("en", 1),))
+    profile = profile_of({"zh": 1, "en": 2}, (), (), "")
+    assert profile_of({"en": 2, "zh": 1}, (), (), "") is profile
+    assert profile.meets(requirement)
+    assert profile.meets(requirement)
+    assert not profile_of({"zh": 1}, (), (), "").meets(requirement)
 
 
 def test_language_and_rule_are_needs_too():
