@@ -188,6 +188,8 @@ size_t jitter_size(const struct jitter *jitter);
 /* Store one packet's samples. `sequence` is its extended number: it tells loss from silence not sent. */
 enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
                            const int16_t *samples, size_t count, int64_t now);
+/* Ask for the memory that the next packet needs: first what tells where (0), then the place (1). */
+void jitter_expect(const struct jitter *jitter, unsigned step);
 /* Take the frame that is due; call it every FRAME_MS. `moment`: when its first sample arrived, or would
  * have without jitter, in samples of CLOCK_MONOTONIC (wraps): the same for all sources, so that two
  * can be put side by side. */
@@ -227,6 +229,8 @@ struct vad *vad_new(uint32_t rate, int mode);
 void vad_free(struct vad *vad);
 /* Whether a frame of 10, 20 or 30 ms is speech. */
 bool vad_decide(struct vad *vad, const int16_t *samples, size_t count);
+/* Ask for the memory that the next decision needs. */
+void vad_expect(const struct vad *vad);
 
 /* ---- events.c: what the threads have to tell ---- */
 

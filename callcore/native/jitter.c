@@ -33,10 +33,10 @@ struct jitter {
     unsigned late_run;
     unsigned too_long;       /* frames in a row */
     int32_t least_excess;    /* the least excess of delay in that time */
-    struct delay delay;
-    struct conceal conceal;
     struct jitter_counts counts;
     uint64_t present[GRAINS / 64];
+    struct delay delay;
+    struct conceal conceal;
     int16_t ring[RING];
 };
 
@@ -128,23 +128,37 @@ static void mark(struct jitter *jitter, uint32_t at, size_t count, bool there)
     }
 }
 
-/* How many of the grains of [at, at + count) are there; *all: how many there could be. */
-static uint32_t count_present(const struct jitter *jitter, uint32_t at, size_t count, uint32_t *all)
+enum presence { ABSENT, PARTIAL, PRESENT };
+
+static enum presence presence_of(const struct jitter *jitter, uint32_t at, size_t count)
 {
-    uint32_t first, left = grains_of(at, count, &first), found = 0;
-    *all = left;
+    uint32_t first, left = grains_of(at, count, &first);
+    uint64_t found = 0, missing = 0;
     while (left > 0) {
         const uint64_t word = jitter->present[first / 64 % (GRAINS / 64)];
-        found += (uint32_t)__builtin_popcountll(word & word_mask(first, &left));
+        const uint64_t mask = word_mask(first, &left);
+        found |= word & mask;
+        missing |= ~word & mask;
         first = (first / 64 + 1) * 64;
     }
-    return found;
+    if (missing == 0)
+        return PRESENT;
+    return found != 0 ? PARTIAL : ABSENT;
 }
 
 static bool all_present(const struct jitter *jitter, uint32_t at, size_t count)
 {
-    uint32_t all;
-    return count_present(jitter, at, count, &all) == all;
+    return presence_of(jitter, at, count) == PRESENT;
+}
+
+void jitter_expect(const struct jitter *jitter, unsigned step)
+{
+    const char *memory = step == 0 ? (const char *)jitter
+        : (const char *)(jitter->ring + jitter->newest_end % RING);
+    const size_t size = step == 0 ? offsetof(struct jitter, conceal)
+        : jitter->frame * sizeof *jitter->ring;
+    for (size_t at = 0; at < size; at += 64)
+        __builtin_prefetch(memory + at, 1);
 }
 
 /* ---- packets in ---- */
@@ -275,13 +289,12 @@ static void piece_together(struct jitter *jitter, uint32_t at, int16_t *samples,
 
 static enum jitter_frame take(struct jitter *jitter, int16_t *frame)
 {
-    uint32_t all;
-    const uint32_t found = count_present(jitter, jitter->cursor, jitter->frame, &all);
-    if (found == all && jitter->conceal.run == 0)
+    const enum presence found = presence_of(jitter, jitter->cursor, jitter->frame);
+    if (found == PRESENT && jitter->conceal.run == 0)
         copy_out(jitter, jitter->cursor, frame, jitter->frame);
     else
         piece_together(jitter, jitter->cursor, frame, jitter->frame);
-    if (found > 0) {
+    if (found != ABSENT) {
         jitter->heard = true;
         jitter->counts.played++;
         return JITTER_PLAYED;
@@ -341,8 +354,7 @@ static bool change_by_pitch(struct jitter *jitter, bool shorter, int16_t *frame)
 /* What may be skipped or held without being heard: audio that did not come, or quiet. */
 static bool unheard(const struct jitter *jitter, int16_t *frame)
 {
-    uint32_t all;
-    if (count_present(jitter, jitter->cursor, jitter->frame, &all) < all)
+    if (!all_present(jitter, jitter->cursor, jitter->frame))
         return true;
     copy_out(jitter, jitter->cursor, frame, jitter->frame);
     return is_quiet(frame, jitter->frame);

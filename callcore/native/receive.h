@@ -45,19 +45,23 @@ struct stream {
     uint32_t event_timestamp; /* of the newest telephone-event */
     uint8_t event_code;
     size_t pending_count;     /* samples of a frame not yet complete */
-    int16_t pending[MAX_FRAME];
     struct measures measures; /* of the newest frame */
     struct noise_floor noise;
     struct speech speech;
     struct vad *vad;
     struct jitter *jitter;    /* NULL: no frames wanted */
     struct events *events;    /* not owned */
+    int16_t pending[MAX_FRAME]; /* last: what is needed for every packet lies together */
 };
 
 /* A stream that tells `events`; NULL without memory. */
 struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settings *settings,
                           struct events *events);
 void stream_free(struct stream *stream);
+/* Ask for the memory that the next packet needs, in steps that each need the one before: the stream
+ * itself, what it points to, and where its audio will be stored. */
+enum { EXPECT_STEPS = 3 };
+void stream_expect(const struct stream *stream, unsigned step);
 /* Take a datagram that came from the stream's source. */
 void stream_receive(struct stream *stream, const uint8_t *datagram, size_t length, int64_t now);
 /* Take samples that follow those pushed before (a back end that decodes RTP itself). */

@@ -22,7 +22,10 @@
 
 enum {
     MAX_SOCKETS = 16,
-    MESSAGES = 64,          /* read by one recvmmsg */
+    MESSAGES = 128,         /* read by one recvmmsg */
+    ROUNDS = 8,             /* of recvmmsg on one socket before the others have their turn */
+    AHEAD = 3,              /* packets between the steps of asking for a stream's memory */
+    NAP_NS = 1000000,       /* packets that come meanwhile are read together */
     MAX_DATAGRAM = 2048,    /* longer ones are cut and refused as malformed */
     EVENTS_ROOM = 8192,
     SOCKET_BUFFER = 4 << 20, /* asked for; the kernel may give less */
@@ -37,6 +40,7 @@ struct inbox {
     struct sockaddr_in6 names[MESSAGES];
     uint8_t control[MESSAGES][CMSG_SPACE(sizeof(uint32_t))];
     uint8_t datagrams[MESSAGES][MAX_DATAGRAM];
+    struct stream *streams[MESSAGES]; /* of the packets that were read */
 };
 
 struct receiver {
@@ -212,20 +216,41 @@ static void note_overflows(struct receiver *receiver, int socket, struct msghdr 
     receiver->overflows[socket] = dropped;
 }
 
-static void receive_one(struct receiver *receiver, int socket, size_t place, int64_t now)
+/* The streams that the packets belong to. All are found first, so that their memory, of which there
+ * is too much for the cache, can be on its way while others have their turn. */
+static void find_streams(struct receiver *receiver, int socket, size_t count)
 {
     struct inbox *inbox = &receiver->inbox;
-    struct address source;
-    address_of(&inbox->names[place], &source);
-    struct stream *stream = sources_by_address(receiver->sources, socket, &source);
-    if (stream == NULL)
-        receiver->counts.unknown++;
-    else
-        stream_receive(stream, inbox->datagrams[place], inbox->messages[place].msg_len, now);
+    for (size_t i = 0; i < count; i++) {
+        struct address source;
+        address_of(&inbox->names[i], &source);
+        inbox->streams[i] = sources_by_address(receiver->sources, socket, &source);
+        receiver->counts.unknown += inbox->streams[i] == NULL;
+    }
 }
 
-/* Read what waits at one socket, at most one inbox: the others have their turn then. */
-static void drain(struct receiver *receiver, int socket)
+static void expect(const struct inbox *inbox, size_t place, size_t count)
+{
+    for (unsigned step = 0; step < EXPECT_STEPS; step++) {
+        const size_t ahead = place + (EXPECT_STEPS - step) * AHEAD;
+        if (ahead < count && inbox->streams[ahead] != NULL)
+            stream_expect(inbox->streams[ahead], step);
+    }
+}
+
+static void receive_all(struct receiver *receiver, size_t count, int64_t now)
+{
+    struct inbox *inbox = &receiver->inbox;
+    for (size_t i = 0; i < count; i++) {
+        expect(inbox, i, count);
+        if (inbox->streams[i] != NULL)
+            stream_receive(inbox->streams[i], inbox->datagrams[i], inbox->messages[i].msg_len,
+                           now);
+    }
+}
+
+/* Read at most one inbox; false: nothing is left. */
+static bool read_some(struct receiver *receiver, int socket)
 {
     struct inbox *inbox = &receiver->inbox;
     for (size_t i = 0; i < MESSAGES; i++) {
@@ -234,14 +259,21 @@ static void drain(struct receiver *receiver, int socket)
     }
     const int count = recvmmsg(receiver->sockets[socket], inbox->messages, MESSAGES, 0, NULL);
     if (count <= 0)
-        return; /* an ICMP error of a peer that is gone: the next read goes on */
+        return false; /* an ICMP error of a peer that is gone: the next read goes on */
     const int64_t now = clock_ns(CLOCK_MONOTONIC);
     pthread_mutex_lock(&receiver->lock);
     receiver->counts.packets += (uint64_t)count;
     note_overflows(receiver, socket, &inbox->messages[count - 1].msg_hdr);
-    for (size_t i = 0; i < (size_t)count; i++)
-        receive_one(receiver, socket, i, now);
+    find_streams(receiver, socket, (size_t)count);
+    receive_all(receiver, (size_t)count, now);
     pthread_mutex_unlock(&receiver->lock);
+    return count == MESSAGES;
+}
+
+static void drain(struct receiver *receiver, int socket)
+{
+    for (int round = 0; round < ROUNDS && read_some(receiver, socket); round++) {
+    }
 }
 
 /* ---- ticks ---- */
@@ -298,7 +330,9 @@ static void ticks_due(struct receiver *receiver)
 static void *run(void *argument)
 {
     struct receiver *receiver = argument;
+    const struct timespec nap = {.tv_nsec = NAP_NS};
     struct epoll_event ready[MAX_SOCKETS + 2];
+    pthread_setname_np(pthread_self(), "rtp-receive");
     for (;;) {
         const int count = epoll_wait(receiver->poll, ready, MAX_SOCKETS + 2, -1);
         for (int i = 0; i < count; i++) {
@@ -310,6 +344,7 @@ static void *run(void *argument)
             else
                 drain(receiver, (int)what);
         }
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
     }
 }
 

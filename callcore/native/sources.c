@@ -57,7 +57,8 @@ static size_t place_of(const struct sources *sources, int socket, const struct a
     uint32_t ip;
     memcpy(&ip, source->ip + 12, sizeof ip);
     const uint64_t key = (uint64_t)ip << 24 ^ (uint64_t)source->port << 4 ^ (unsigned)socket;
-    return (size_t)(key * 0x9e3779b97f4a7c15u >> 32) & sources->mask;
+    /* The product's highest bits: all of the key's have a part in them. */
+    return (size_t)(key * 0x9e3779b97f4a7c15u >> (64 - SLOT_BITS - 1)) & sources->mask;
 }
 
 static bool same(const struct slot *slot, int socket, const struct address *source)

@@ -7,6 +7,7 @@
 #include "receive.h"
 
 enum {
+    CACHE_LINE = 64,
     COMFORT_NOISE = 13,   /* RFC 3389: says that nothing is said */
     MAX_SAMPLES = 1500,   /* of one packet: what a datagram of G.711 can hold */
     SHORT_GAP_MS = 60,    /* as much loss changes nothing in the speech state */
@@ -44,6 +45,22 @@ void stream_free(struct stream *stream)
     vad_free(stream->vad);
     jitter_free(stream->jitter);
     audio_free(stream);
+}
+
+static void ask_for(const void *memory, size_t size)
+{
+    for (size_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch((const char *)memory + at, 1);
+}
+
+void stream_expect(const struct stream *stream, unsigned step)
+{
+    if (step == 0)
+        ask_for(stream, offsetof(struct stream, pending));
+    if (step == 1 && stream->vad != NULL)
+        vad_expect(stream->vad);
+    if (step > 0 && stream->jitter != NULL)
+        jitter_expect(stream->jitter, step - 1);
 }
 
 static int64_t samples_of_ms(const struct stream *stream, int64_t ms)
