@@ -5,7 +5,7 @@ from typing import Any, Literal, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import CapsuleType
+from typing_extensions import Buffer, CapsuleType
 
 Samples = npt.NDArray[np.int16]
 
@@ -166,3 +166,24 @@ class Server:
     def batch(self) -> Batch | None: ...
     def events(self) -> list[AudioEvent]: ...
     def fds(self) -> tuple[int, int]: ...
+
+# load.c
+
+def send_load(
+    fd: int,
+    port: int,
+    streams: int,
+    ticks: int,
+    octets: bytes,
+    loss: int,
+    jitter_ms: int,
+    sent: Buffer | None,
+    /,
+) -> tuple[int, int, int]:
+    """Packets, packets refused, and ns that the latest burst was late."""
+
+def discard(fd: int, until: int, /) -> tuple[int, int]:
+    """Packets, and ns of processor time."""
+
+def time_vad(samples: Samples, mode: int, times: int, /) -> float:
+    """ns of processor time for one frame of 20 ms at 8000 Hz."""

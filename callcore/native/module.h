@@ -13,6 +13,7 @@ int add_rtcp(PyObject *module);
 int add_detectors(PyObject *module);
 int add_parts(PyObject *module);
 int add_server(PyObject *module);
+int add_load(PyObject *module);
 
 /* Make a type from its specification and add it under the last part of its name. */
 int add_type(PyObject *module, PyType_Spec *spec);
