@@ -4,10 +4,10 @@ export BACKEND ?= asterisk
 # Processes that make test shares its work among.
 WORKERS ?= 2
 
-.PHONY: help setup demo run test check bench clean
+.PHONY: help setup demo run test test-native check bench clean
 
 help:           ## list the targets
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
 setup:          ## install everything a fresh machine needs (safe to repeat)
 	@scripts/setup
@@ -21,6 +21,9 @@ run: setup      ## serve in the foreground
 # The acceptance tests wait for calls most of the time; the order of the files is pyproject.toml's.
 test: setup     ## all tests
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-native: setup  ## tests/native under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/test-native $(ARGS)
 
 check: setup    ## format, lint, types, warnings of the C compilers
 	@$(PY) -m ruff format --check .
