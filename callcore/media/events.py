@@ -53,6 +53,27 @@ class DigitHeard(MediaEvent):
     inband: bool
 
 
+class Tone(IntEnum):
+    """`enum tone_kind` of native/audio.h."""
+
+    CNG = 1
+    CED = 2
+    SPECIAL_INFORMATION = 3
+    BUSY = 4
+    CONGESTION = 5
+    RINGBACK = 6
+    BEEP = 7
+
+
+@dataclass(frozen=True, slots=True)
+class ToneHeard(MediaEvent):
+    """A tone that means something was recognised; `position` is where it began."""
+
+    tone: Tone
+    seconds: float
+    hertz: float
+
+
 @dataclass(frozen=True, slots=True)
 class SourceChanged(MediaEvent):
     """Another sender (SSRC) took the stream over; what was waiting for play-out is gone."""
@@ -82,7 +103,7 @@ class Kind(IntEnum):
 
 def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
     """The record of one event of `native/` on a stream of `rate` Hz; None: of an unknown kind."""
-    stream, kind, code, at_ns, samples, value, _ = raw
+    stream, kind, code, at_ns, samples, value, extra = raw
     at, position = at_ns / 1e9, samples / rate
     match kind:
         case Kind.SPEECH_STARTED:
@@ -94,6 +115,8 @@ def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
         case Kind.DIGIT | Kind.TONE_DIGIT if code < len(DIGITS):
             inband = kind == Kind.TONE_DIGIT
             return DigitHeard(stream, at, position, DIGITS[code], inband)
+        case Kind.TONE:
+            return ToneHeard(stream, at, position, Tone(code), value, extra)
         case Kind.SOURCE_CHANGED:
             return SourceChanged(stream, at, position)
     return None

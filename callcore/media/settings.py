@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from callcore.native._audio import DETECT_DTMF, DETECT_TONES
+
 
 class Codec(IntEnum):
     """`enum codec` of native/audio.h: the payloads callcore reads itself."""
@@ -33,6 +35,10 @@ class StreamSettings:
     """Take part in the batches of play-out; without it the stream only tells events."""
     vad_mode: int | None = 2
     """0 (takes most for speech) to 3 (takes least); None: no speech events."""
+    dtmf: bool = False
+    """Listen for keys pressed as tones, in-band (ITU-T Q.24)."""
+    tones: bool = False
+    """Listen for fax, information, busy and ring-back tones and the beep of a voicemail box."""
     onset: float = 0.04
     """So much speech within 100 ms begins an utterance."""
     hangover: float = 0.2
@@ -52,6 +58,7 @@ class StreamSettings:
             "event_type": _NO_PAYLOAD_TYPE if self.event_type is None else self.event_type,
             "frames": self.frames,
             "vad_mode": -1 if self.vad_mode is None else self.vad_mode,
+            "detect": DETECT_DTMF * self.dtmf | DETECT_TONES * self.tones,
             "onset_ms": _ms(self.onset),
             "hangover_ms": _ms(self.hangover),
             "silence_ms": _ms(self.silence or 0.0),

@@ -7,17 +7,17 @@
 int stream_settings_of(PyObject *keywords, struct stream_settings *settings)
 {
     static char *names[] = {"codec", "payload_type", "event_type", "frames", "vad_mode",
-                            "onset_ms", "hangover_ms", "silence_ms", "least_delay_ms",
+                            "detect", "onset_ms", "hangover_ms", "silence_ms", "least_delay_ms",
                             "most_delay_ms", NULL};
     int codec = CODEC_PCMU, frames = 1, vad_mode = 2;
     unsigned char payload_type = 0, event_type = NO_PAYLOAD_TYPE;
-    unsigned onset = 40, hangover = 200, silence = 0, least = 40, most = 300;
+    unsigned detect = 0, onset = 40, hangover = 200, silence = 0, least = 40, most = 300;
     PyObject *nothing = PyTuple_New(0);
     if (nothing == NULL)
         return -1;
     const int parsed = PyArg_ParseTupleAndKeywords(
-        nothing, keywords, "|$ibbpiIIIII", names, &codec, &payload_type, &event_type, &frames,
-        &vad_mode, &onset, &hangover, &silence, &least, &most);
+        nothing, keywords, "|$ibbpiIIIIII", names, &codec, &payload_type, &event_type, &frames,
+        &vad_mode, &detect, &onset, &hangover, &silence, &least, &most);
     Py_DECREF(nothing);
     if (!parsed)
         return -1;
@@ -29,7 +29,7 @@ int stream_settings_of(PyObject *keywords, struct stream_settings *settings)
     }
     *settings = (struct stream_settings){
         .codec = (enum codec)codec, .payload_type = payload_type, .event_type = event_type,
-        .frames = frames, .vad_mode = vad_mode, .speech = {onset, hangover, silence},
+        .frames = frames, .vad_mode = vad_mode, .detect = detect, .speech = {onset, hangover, silence},
         .least_delay_ms = least, .most_delay_ms = most,
     };
     return 0;

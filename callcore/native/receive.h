@@ -14,6 +14,7 @@ struct stream_settings {
     uint8_t event_type;   /* of telephone-events, or NO_PAYLOAD_TYPE */
     bool frames;          /* take part in the batches of play-out */
     int vad_mode;         /* 0 to 3; -1: no VAD, no speech events */
+    unsigned detect;      /* DETECT_… flags */
     struct speech_settings speech;
     uint32_t least_delay_ms, most_delay_ms; /* of play-out */
 };
@@ -50,6 +51,7 @@ struct stream {
     struct speech speech;
     struct vad *vad;
     struct jitter *jitter;    /* NULL: no frames wanted */
+    struct detectors *detectors; /* NULL: none wanted */
     struct events *events;    /* not owned */
     int16_t pending[MAX_FRAME]; /* last: what is needed for every packet lies together */
 };

@@ -450,6 +450,7 @@ int receiver_look(struct receiver *receiver, uint32_t id, struct stream *copy,
         }
         copy->vad = NULL;
         copy->jitter = NULL;
+        copy->detectors = NULL;
         copy->events = NULL;
     }
     pthread_mutex_unlock(&receiver->lock);

@@ -12,7 +12,8 @@ enum {
     MAX_SAMPLES = 1500,   /* of one packet: what a datagram of G.711 can hold */
     SHORT_GAP_MS = 60,    /* as much loss changes nothing in the speech state */
     LONGEST_GAP_MS = 30000,
-    SILENT_MS = 100       /* no packet for so long: silence */
+    SILENT_MS = 100,      /* no packet for so long: silence */
+    DETECTED = 4          /* events of one frame */
 };
 
 struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settings *settings,
@@ -32,6 +33,8 @@ struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settin
         && (stream->jitter = jitter_new(rate, settings->least_delay_ms, settings->most_delay_ms))
             == NULL)
         goto failed;
+    if (settings->detect && (stream->detectors = detectors_new(rate, settings->detect)) == NULL)
+        goto failed;
     return stream;
 failed:
     stream_free(stream);
@@ -44,6 +47,7 @@ void stream_free(struct stream *stream)
         return;
     vad_free(stream->vad);
     jitter_free(stream->jitter);
+    detectors_free(stream->detectors);
     audio_free(stream);
 }
 
@@ -77,11 +81,16 @@ static void tell(struct stream *stream, struct audio_event *event, int64_t now)
     events_put(stream->events, event);
 }
 
-static void speech_is(struct stream *stream, bool decision, size_t count, int64_t now)
+/* What a frame, decided to be speech or not, brings; with it, all up to its end is analysed. */
+static void analysed(struct stream *stream, bool decision, const int16_t *samples, size_t count,
+                     int64_t now)
 {
-    struct audio_event found[2];
-    const size_t told = speech_frame(&stream->speech, decision, &stream->measures, stream->analysed,
-                                     count, found);
+    struct audio_event found[2 + DETECTED];
+    size_t told = speech_frame(&stream->speech, decision, &stream->measures, stream->analysed,
+                               count, found);
+    if (stream->detectors != NULL)
+        told += detectors_frame(stream->detectors, samples, count, stream->analysed, found + told,
+                                DETECTED);
     for (size_t i = 0; i < told; i++)
         tell(stream, &found[i], now);
     stream->analysed += (int64_t)count;
@@ -93,19 +102,20 @@ static void analyse_frame(struct stream *stream, const int16_t *samples, size_t 
     measure(samples, count, &stream->measures);
     stream->measures.noise_floor =
         noise_floor_update(&stream->noise, stream->measures.level, decision);
-    speech_is(stream, decision, count, now);
+    analysed(stream, decision, samples, count, now);
 }
 
-/* Silence that did not come as audio: only the speech state hears of it. */
+/* Silence that did not come as audio. */
 static void analyse_silence(struct stream *stream, int64_t until, int64_t now)
 {
+    static const int16_t silence[MAX_FRAME];
     const size_t frame = stream->rate * FRAME_MS / 1000;
     if (until - stream->analysed > samples_of_ms(stream, LONGEST_GAP_MS))
         stream->analysed = until - samples_of_ms(stream, LONGEST_GAP_MS);
     stream->measures.level = -96.0f;
     stream->pending_count = 0;
     while (stream->analysed + (int64_t)frame <= until)
-        speech_is(stream, false, frame, now);
+        analysed(stream, false, silence, frame, now);
     stream->analysed = until;
 }
 
