@@ -49,9 +49,13 @@ class Rtcp:
 
 DETECT_DTMF: int
 DETECT_TONES: int
+DETECT_WORDS: int
+DETECT_SPECTRUM: int
 
 EVENT_TONE_DIGIT: int
 EVENT_TONE: int
+EVENT_WORD_STARTED: int
+EVENT_WORD_ENDED: int
 
 TONE_CNG: int
 TONE_CED: int
@@ -69,6 +73,8 @@ class Detectors:
         """Hear samples; the events they bring: kind, code, position, value, extra."""
     def skip(self, count: int, /) -> None:
         """Samples that never came: heard as silence."""
+    def spectrum(self) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+        """Hops heard; means and deviations of centroid, flatness, roll-off and flux."""
     def size(self) -> int:
         """Bytes held in C."""
 

@@ -243,7 +243,9 @@ enum audio_event_kind {
     EVENT_TONE,               /* tones.c; code: enum tone_kind; value: seconds; extra: Hz */
     EVENT_SOURCE_CHANGED,     /* a new SSRC took over */
     EVENT_PLAY_ENDED,         /* code: 0 played to its end, 1 stopped, 2 stopped by speech */
-    EVENT_DIGITS_SENT
+    EVENT_DIGITS_SENT,
+    EVENT_WORD_STARTED,       /* words.c; told when it is long enough for a word */
+    EVENT_WORD_ENDED          /* position: where it began; value: seconds; extra: dB full scale */
 };
 
 struct audio_event {
@@ -394,9 +396,51 @@ size_t tones_hop(struct tones *tones, const float *power, int64_t position,
 size_t cadence_hop(struct cadence *cadence, const struct hop_facts *facts, int64_t position,
                    struct audio_event *out, size_t room);
 
+/* ---- words.c: bursts of sound between pauses ---- */
+
+struct words {
+    float floor, peak; /* power of the noise, and of the loudest of late */
+    float energy, sum; /* of the block being filled; of `summed` loud blocks of the word */
+    uint32_t filled, block;
+    uint32_t loud, gap; /* loud, and within a word quiet, blocks in a row */
+    uint32_t length;    /* blocks of the word so far, pauses in it counted; 0: in none */
+    uint32_t summed;
+    bool told;
+};
+
+struct words *words_new(void);
+void words_free(struct words *words);
+size_t words_size(void);
+size_t words_frame(struct words *words, const int16_t *samples, size_t count, int64_t position,
+                   struct audio_event *out, size_t room);
+
+/* ---- spectrum.c: spectral features of what is heard ---- */
+
+enum { SPECTRUM_CENTROID, SPECTRUM_FLATNESS, SPECTRUM_ROLL_OFF, SPECTRUM_FLUX, SPECTRUM_FEATURES };
+enum { SPECTRUM_BANDS = 64 };
+
+/* Over the hops that were not silent: centroid and roll-off in Hz, flatness and flux from 0 to 1. */
+struct spectrum_features {
+    uint32_t hops;
+    float mean[SPECTRUM_FEATURES];
+    float deviation[SPECTRUM_FEATURES];
+};
+
+struct spectrum {
+    uint32_t hops;
+    float mean[SPECTRUM_FEATURES], squares[SPECTRUM_FEATURES];
+    float magnitude[SPECTRUM_BANDS];
+};
+
+struct spectrum *spectrum_new(void);
+void spectrum_free(struct spectrum *spectrum);
+size_t spectrum_size(void);
+void spectrum_hop(struct spectrum *spectrum, const float *power);
+void spectrum_features(const struct spectrum *spectrum, struct spectrum_features *features);
+
 /* ---- detectors.c: what a stream is listened to for, beyond speech ---- */
 
-enum { DETECT_DTMF = 1, DETECT_TONES = 2 };
+enum { DETECT_DTMF = 1, DETECT_TONES = 2, DETECT_WORDS = 4, DETECT_SPECTRUM = 8 };
 
 struct detectors;
 
@@ -409,6 +453,9 @@ size_t detectors_size(const struct detectors *detectors);
  * most MAX_GAP_SECONDS of it). Returns the events filled; those beyond `room` are lost. */
 size_t detectors_frame(struct detectors *detectors, const int16_t *samples, size_t count,
                        int64_t position, struct audio_event *out, size_t room);
+
+/* What the spectra were like so far; hops is 0 without DETECT_SPECTRUM. */
+void detectors_spectrum(const struct detectors *detectors, struct spectrum_features *features);
 
 enum { MAX_GAP_SECONDS = 5 };
 

@@ -15,6 +15,8 @@ struct detectors {
     struct halve halve;
     struct dtmf *dtmf;
     struct tones *tones;
+    struct words *words;
+    struct spectrum *spectrum;
     struct window *window;
 };
 
@@ -29,7 +31,11 @@ struct detectors *detectors_new(uint32_t rate, unsigned wanted)
         goto failed;
     if (wanted & DETECT_TONES && (detectors->tones = tones_new()) == NULL)
         goto failed;
-    if (wanted & DETECT_TONES &&
+    if (wanted & DETECT_WORDS && (detectors->words = words_new()) == NULL)
+        goto failed;
+    if (wanted & DETECT_SPECTRUM && (detectors->spectrum = spectrum_new()) == NULL)
+        goto failed;
+    if (wanted & (DETECT_TONES | DETECT_SPECTRUM) &&
         (detectors->window = audio_calloc(1, sizeof(struct window))) == NULL)
         goto failed;
     return detectors;
@@ -44,6 +50,8 @@ void detectors_free(struct detectors *detectors)
         return;
     dtmf_free(detectors->dtmf);
     tones_free(detectors->tones);
+    words_free(detectors->words);
+    spectrum_free(detectors->spectrum);
     audio_free(detectors->window);
     audio_free(detectors);
 }
@@ -52,6 +60,8 @@ size_t detectors_size(const struct detectors *detectors)
 {
     return sizeof *detectors + (detectors->dtmf != NULL ? dtmf_size() : 0) +
            (detectors->tones != NULL ? tones_size() : 0) +
+           (detectors->words != NULL ? words_size() : 0) +
+           (detectors->spectrum != NULL ? spectrum_size() : 0) +
            (detectors->window != NULL ? sizeof *detectors->window : 0);
 }
 
@@ -63,11 +73,29 @@ static bool is_silent(const int16_t *samples)
     return any == 0;
 }
 
+/* The window is full; `position`: of its middle. */
+static size_t hear_window(struct detectors *detectors, int64_t position, struct audio_event *out,
+                          size_t room)
+{
+    struct window *window = detectors->window;
+    float power[SPECTRUM_BINS] = {0};
+    size_t told = 0;
+    if (!is_silent(window->samples))
+        power_spectrum(window->samples, power);
+    if (detectors->tones != NULL)
+        told = tones_hop(detectors->tones, power, position, out, room);
+    if (detectors->spectrum != NULL)
+        spectrum_hop(detectors->spectrum, power);
+    window->fresh = 0;
+    memmove(window->samples, window->samples + SPECTRUM_HOP,
+            (SPECTRUM_WINDOW - SPECTRUM_HOP) * sizeof *window->samples);
+    return told;
+}
+
 static size_t hear_spectra(struct detectors *detectors, const int16_t *samples, size_t count,
                            struct audio_event *out, size_t room)
 {
     struct window *window = detectors->window;
-    float power[SPECTRUM_BINS];
     size_t told = 0;
     for (size_t heard = 0; heard < count;) {
         const size_t wanted = SPECTRUM_HOP - window->fresh;
@@ -76,17 +104,9 @@ static size_t hear_spectra(struct detectors *detectors, const int16_t *samples, 
         memcpy(end, samples + heard, part * sizeof *samples);
         heard += part;
         window->fresh += (uint32_t)part;
-        if (window->fresh < SPECTRUM_HOP)
-            break;
-        if (is_silent(window->samples))
-            memset(power, 0, sizeof power);
-        else
-            power_spectrum(window->samples, power);
-        told += tones_hop(detectors->tones, power, (int64_t)heard - SPECTRUM_WINDOW / 2,
-                          out + told, room - told);
-        window->fresh = 0;
-        memmove(window->samples, window->samples + SPECTRUM_HOP,
-                (SPECTRUM_WINDOW - SPECTRUM_HOP) * sizeof *samples);
+        if (window->fresh == SPECTRUM_HOP)
+            told += hear_window(detectors, (int64_t)heard - SPECTRUM_WINDOW / 2, out + told,
+                                room - told);
     }
     return told;
 }
@@ -100,6 +120,8 @@ static size_t hear(struct detectors *detectors, const int16_t *samples, size_t c
         told += dtmf_frame(detectors->dtmf, samples, count, 0, out, room);
     if (detectors->window != NULL)
         told += hear_spectra(detectors, samples, count, out + told, room - told);
+    if (detectors->words != NULL)
+        told += words_frame(detectors->words, samples, count, 0, out + told, room - told);
     return told;
 }
 
@@ -139,4 +161,11 @@ size_t detectors_frame(struct detectors *detectors, const int16_t *samples, size
     told += hear_at_rate(detectors, samples, count, position, out + told, room - told);
     detectors->expected = position + (int64_t)count;
     return told;
+}
+
+void detectors_spectrum(const struct detectors *detectors, struct spectrum_features *features)
+{
+    memset(features, 0, sizeof *features);
+    if (detectors->spectrum != NULL)
+        spectrum_features(detectors->spectrum, features);
 }

@@ -97,9 +97,19 @@ static PyObject *size(PyObject *object, PyObject *unused)
     return PyLong_FromSize_t(detectors_size(((struct py_detectors *)object)->detectors));
 }
 
+static PyObject *spectrum(PyObject *object, PyObject *unused)
+{
+    struct spectrum_features f;
+    (void)unused;
+    detectors_spectrum(((struct py_detectors *)object)->detectors, &f);
+    return Py_BuildValue("(I(ffff)(ffff))", f.hops, f.mean[0], f.mean[1], f.mean[2], f.mean[3],
+                         f.deviation[0], f.deviation[1], f.deviation[2], f.deviation[3]);
+}
+
 static PyMethodDef methods[] = {
     {"feed", feed, METH_O, "Hear samples; the events they bring, (kind, code, position, value, extra)."},
     {"skip", skip, METH_O, "Samples that never came."},
+    {"spectrum", spectrum, METH_NOARGS, "Hops heard; means and deviations of the features."},
     {"size", size, METH_NOARGS, "Bytes held in C."},
     {NULL, NULL, 0, NULL},
 };
@@ -125,8 +135,12 @@ static const struct {
 } CONSTANTS[] = {
     {"DETECT_DTMF", DETECT_DTMF},
     {"DETECT_TONES", DETECT_TONES},
+    {"DETECT_WORDS", DETECT_WORDS},
+    {"DETECT_SPECTRUM", DETECT_SPECTRUM},
     {"EVENT_TONE_DIGIT", EVENT_TONE_DIGIT},
     {"EVENT_TONE", EVENT_TONE},
+    {"EVENT_WORD_STARTED", EVENT_WORD_STARTED},
+    {"EVENT_WORD_ENDED", EVENT_WORD_ENDED},
     {"TONE_CNG", TONE_CNG},
     {"TONE_CED", TONE_CED},
     {"TONE_SIT", TONE_SIT},

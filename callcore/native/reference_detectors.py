@@ -7,10 +7,14 @@ import numpy.typing as npt
 
 from callcore.native.reference_dtmf import Dtmf
 from callcore.native.reference_event import Event
+from callcore.native.reference_spectrum import Features, Spectrum
 from callcore.native.reference_tones import HOP, WINDOW, Tones, power_spectrum
+from callcore.native.reference_words import Words
 
 DETECT_DTMF = 1
 DETECT_TONES = 2
+DETECT_WORDS = 4
+DETECT_SPECTRUM = 8
 MAX_FRAME = 320
 MAX_GAP_SECONDS = 5
 
@@ -45,9 +49,10 @@ class Halve:
 class Spectra:
     """A spectrum of the last 64 ms every 20 ms, for those who want it."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: int) -> None:
         self.window = np.zeros(WINDOW - HOP, np.int16)
-        self.tones = Tones()
+        self.tones = Tones() if wanted & DETECT_TONES else None
+        self.spectrum = Spectrum() if wanted & DETECT_SPECTRUM else None
 
     def frame(self, samples: Samples, position: int) -> list[Event]:
         """What the spectra say that are complete with `samples`."""
@@ -56,7 +61,11 @@ class Spectra:
         events, at = [], 0
         while at + WINDOW <= len(audio):
             middle = position + at + WINDOW // 2 - known
-            events += self.tones.hop(power_spectrum(audio[at : at + WINDOW]), middle)
+            power = power_spectrum(audio[at : at + WINDOW])
+            if self.tones is not None:
+                events += self.tones.hop(power, middle)
+            if self.spectrum is not None:
+                self.spectrum.hop(power)
             at += HOP
         self.window = audio[at:]
         return events
@@ -72,8 +81,12 @@ class Detectors:
         self.position = 0
         self.expected = -1
         self.halve = Halve()
-        self.detectors: list[Dtmf | Spectra] = [Dtmf()] if wanted & DETECT_DTMF else []
-        self.detectors += [Spectra()] if wanted & DETECT_TONES else []
+        self.spectra = Spectra(wanted)
+        self.detectors: list[Dtmf | Spectra | Words] = [self.spectra]
+        if wanted & DETECT_DTMF:
+            self.detectors.insert(0, Dtmf())
+        if wanted & DETECT_WORDS:
+            self.detectors.append(Words())
 
     def feed(self, samples: Samples) -> list[Event]:
         """Hear samples; the events they bring."""
@@ -90,6 +103,11 @@ class Detectors:
         if count < 0:
             raise ValueError(f"{count} samples cannot be skipped")
         self.position += count
+
+    def spectrum(self) -> Features:
+        """Hops heard, means and deviations of the features."""
+        spectrum = self.spectra.spectrum or Spectrum()
+        return spectrum.features()
 
     def _hear(self, samples: Samples, position: int) -> list[Event]:
         """Frame by frame, as C does: the order of events is that of frames, then of detectors."""

@@ -7,6 +7,8 @@ Event = tuple[int, int, int, float, float]
 
 EVENT_TONE_DIGIT = 5
 EVENT_TONE = 6
+EVENT_WORD_STARTED = 10
+EVENT_WORD_ENDED = 11
 
 TONE_NONE = 0
 TONE_CNG = 1

@@ -1,4 +1,4 @@
-"""Speech of real calls through Asterisk's externalMedia: heard as it is spoken, recorded as sent."""
+"""Speech of real calls through Asterisk's externalMedia: heard at once, recorded as sent."""
 
 from __future__ import annotations
 
