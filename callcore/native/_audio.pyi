@@ -45,6 +45,138 @@ class Rtcp:
         self, timestamp: int, packets: int, octets: int, wall: int, bye: bool = False, /
     ) -> bytes: ...
 
+# module_prompt.c, module_outgoing.c, module_sender.c
+
+CODEC_PCMU: int
+CODEC_PCMA: int
+CODEC_L16: int
+IDLE_NOTHING: int
+IDLE_SILENCE: int
+IDLE_NOISE: int
+EVENT_PLAY_ENDED: int
+EVENT_DIGITS_SENT: int
+
+class Prompt:
+    def __init__(self, samples: Samples) -> None: ...
+    def __len__(self) -> int: ...
+
+class Outgoing:
+    """The packets of one stream by themselves; arguments as those of Sender.open."""
+
+    def __init__(
+        self,
+        stream: int,
+        fd: int,
+        codec: int,
+        payload_type: int,
+        to: tuple[str, int] | None,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        *,
+        event_type: int = 255,
+        rtcp_to: tuple[str, int] | None = None,
+        rtcp_fd: int = -1,
+        idle: int = 0,
+        push_ms: int = 1000,
+        random: int = 0,
+    ) -> None: ...
+    def packet(self, tick: int, /) -> bytes | None: ...
+    def play(self, prompt: Prompt, turns: int = 1, interruptible: bool = True, /) -> int: ...
+    def push(self, samples: Samples, last: bool = False, interruptible: bool = True, /) -> int: ...
+    def stop(self, end: int = 1, /) -> None: ...
+    def send_digits(self, keys: str, duration_ms: int = 100, gap_ms: int = 100, /) -> bool: ...
+    def events(self) -> list[AudioEvent]: ...
+
+class SendReport(TypedDict):
+    packets: int
+    octets: int
+    errors: int
+    underruns: int
+    reports_sent: int
+    reports_came: int
+    reports_faulty: int
+    remote: _Block | None
+    """The far end's newest report of what it receives."""
+    round_trip: float | None
+    """Seconds."""
+
+class SenderReport(TypedDict):
+    packets: int
+    octets: int
+    reports: int
+    no_room: int
+    refused: int
+    failed: int
+    skipped_ms: int
+    lateness: list[int]
+    """Packets by how late they left: 0.1 ms each, the last from 10 ms on."""
+    latest_ns: int
+    streams: int
+    realtime: bool
+
+class Sender:
+    """Sends RTP from a thread of its own. Errors: LookupError for what is closed, BufferError for
+    what has no room, ValueError for what cannot be."""
+
+    def __init__(
+        self,
+        rate: int = 8000,
+        room: int = 1024,
+        noise_level: float = -60.0,
+        name: str = "callcore",
+        event_room: int = 4096,
+    ) -> None: ...
+    @property
+    def event_fd(self) -> int: ...
+    def open(
+        self,
+        stream: int,
+        fd: int,
+        codec: int,
+        payload_type: int,
+        to: tuple[str, int] | None,
+        ssrc: int,
+        sequence: int,
+        timestamp: int,
+        *,
+        event_type: int = 255,
+        rtcp_to: tuple[str, int] | None = None,
+        rtcp_fd: int = -1,
+        idle: int = 0,
+        push_ms: int = 1000,
+        random: int = 0,
+    ) -> int:
+        """Begin a stream; its handle. `stream` is how its events name it."""
+    def close_stream(self, handle: int, /) -> None: ...
+    def redirect(
+        self, handle: int, to: tuple[str, int] | None, rtcp_to: tuple[str, int] | None, /
+    ) -> None: ...
+    def play(
+        self, handle: int, prompt: Prompt, turns: int = 1, interruptible: bool = True, /
+    ) -> int: ...
+    def push(
+        self,
+        handle: int,
+        samples: Samples,
+        last: bool = False,
+        interruptible: bool = True,
+        /,
+    ) -> int: ...
+    def stop(self, handle: int, /) -> None: ...
+    def barge_in(self, handle: int, /) -> None: ...
+    def send_digits(
+        self, handle: int, keys: str, duration_ms: int = 100, gap_ms: int = 100, /
+    ) -> None: ...
+    def reception(
+        self, handle: int, ssrc: int, expected: int, received: int, highest: int, jitter: int, /
+    ) -> None: ...
+    def rtcp(self, handle: int, datagram: bytes, now: int, /) -> int: ...
+    def stream_counts(self, handle: int, /) -> SendReport: ...
+    def counts(self) -> SenderReport: ...
+    def events(self) -> list[AudioEvent]: ...
+    def close(self) -> None: ...
+
 # detectors.c
 
 DETECT_DTMF: int

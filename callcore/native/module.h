@@ -6,10 +6,14 @@
 #include <Python.h>
 
 #include "receive.h"
+#include "send.h"
 
 /* 0, or -1 with an exception set. */
 int add_codecs(PyObject *module);
 int add_rtcp(PyObject *module);
+int add_prompt(PyObject *module);
+int add_outgoing(PyObject *module);
+int add_sender(PyObject *module);
 int add_detectors(PyObject *module);
 int add_parts(PyObject *module);
 int add_server(PyObject *module);
@@ -30,5 +34,27 @@ PyObject *taken_events(struct events *events);
 /* The counts of a stream and its play-out as a dictionary. */
 PyObject *stream_report(const struct stream *stream, const struct jitter_counts *jitter,
                         uint32_t target_ms);
+
+/* module_server.c: a numeric host and a port as an address; 0, or -1 with an exception. */
+int address_of(const char *host, unsigned port, struct address *address);
+
+/* module_prompt.c: the prompt in a Prompt, which holds it; NULL: exception. */
+struct prompt *prompt_of(PyObject *object);
+
+/* module_rtcp.c */
+PyObject *rtcp_block_of(const struct rtcp_block *block);
+
+/* module_outgoing.c: 0, or -1 with the exception that tells the fault. */
+int raise_fault(enum send_fault fault);
+/* Keys as digits to send; returns how many, -1: exception. */
+int digits_of(const char *keys, unsigned duration_ms, unsigned gap_ms, unsigned rate,
+              struct digit digits[DIGITS_ROOM]);
+/* A converter for "O&": (host, port), or None, as struct address. */
+int address_converter(PyObject *object, void *address);
+/* The arguments of Sender.open; 0, or -1: exception. */
+int send_settings_of(PyObject *arguments, PyObject *names, struct send_settings *settings);
+/* As dictionaries; see _audio.pyi. */
+PyObject *send_report(const struct send_counts *counts);
+PyObject *sender_report(const struct sender_counts *counts);
 
 #endif

@@ -1,8 +1,7 @@
 /* RTCP as Python functions and a type: what tests and tools see of rtcp.c. */
 #include "module.h"
-#include "send.h"
 
-static PyObject *block_of(const struct rtcp_block *block)
+PyObject *rtcp_block_of(const struct rtcp_block *block)
 {
     return Py_BuildValue("(IBiIIII)", block->ssrc, block->fraction_lost, block->lost,
                          block->highest, block->jitter, block->last_report, block->delay);
@@ -12,7 +11,7 @@ static PyObject *blocks_of(const struct rtcp_compound *compound)
 {
     PyObject *blocks = PyList_New((Py_ssize_t)compound->count);
     for (size_t i = 0; blocks != NULL && i < compound->count; i++) {
-        PyObject *block = block_of(&compound->blocks[i]);
+        PyObject *block = rtcp_block_of(&compound->blocks[i]);
         if (block == NULL || PyList_SetItem(blocks, (Py_ssize_t)i, block) < 0)
             Py_CLEAR(blocks);
     }
@@ -122,7 +121,7 @@ static PyObject *remote(PyObject *object, void *unused)
 {
     (void)unused;
     const struct py_rtcp *self = (struct py_rtcp *)object;
-    return self->rtcp.remote.ssrc == 0 ? Py_NewRef(Py_None) : block_of(&self->rtcp.remote);
+    return self->rtcp.remote.ssrc == 0 ? Py_NewRef(Py_None) : rtcp_block_of(&self->rtcp.remote);
 }
 
 static void dealloc(PyObject *object)
@@ -165,12 +164,5 @@ static PyType_Spec spec = {
 
 int add_rtcp(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&spec);
-    if (type == NULL || PyModule_AddFunctions(module, functions) < 0 ||
-        PyModule_AddObjectRef(module, "Rtcp", type) < 0) {
-        Py_XDECREF(type);
-        return -1;
-    }
-    Py_DECREF(type);
-    return 0;
+    return PyModule_AddFunctions(module, functions) < 0 ? -1 : add_type(module, &spec);
 }

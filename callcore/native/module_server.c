@@ -197,8 +197,7 @@ static PyObject *server_stop(Server *self, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-/* A numeric address; 0, or -1 with an exception. */
-static int address_of(const char *host, unsigned port, struct address *address)
+int address_of(const char *host, unsigned port, struct address *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
     address->port = (uint16_t)port;
