@@ -50,6 +50,7 @@ enum rtp_fault {
     RTP_TOO_SHORT,     /* ends before what its header announces */
     RTP_WRONG_VERSION, /* not version 2 */
     RTP_BAD_PADDING,   /* padding count of 0 or beyond the payload */
+    RTP_TOO_LONG,      /* more than a stream takes */
     RTP_FAULTS
 };
 
@@ -107,7 +108,7 @@ enum sequence_verdict sequence_update(struct sequence *sequence, uint16_t number
 /* Interarrival jitter from one packet's timestamp and its arrival, in samples of the same clock. */
 void sequence_arrival(struct sequence *sequence, uint32_t timestamp, uint32_t arrival);
 uint32_t sequence_expected(const struct sequence *sequence);
-/* Packets lost so far; negative when duplicates outnumber losses (A.3). */
+/* Packets lost so far. Duplicates are not counted as received: they mend no loss (A.3 does). */
 int32_t sequence_lost(const struct sequence *sequence);
 /* Share lost since the last call, in 1/256 (A.3). */
 uint8_t sequence_fraction_lost(struct sequence *sequence);
@@ -190,6 +191,9 @@ enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t ti
                            const int16_t *samples, size_t count, int64_t now);
 /* Ask for the memory that the next packet needs: first what tells where (0), then the place (1). */
 void jitter_expect(const struct jitter *jitter, unsigned step);
+/* Note a packet that carried no audio (comfort noise, a telephone-event): what does not come until the
+ * next audio was not sent, and is silence. */
+void jitter_skip(struct jitter *jitter, uint32_t sequence);
 /* Take the frame that is due; call it every FRAME_MS. `moment`: when its first sample arrived, or would
  * have without jitter, in samples of CLOCK_MONOTONIC (wraps): the same for all sources, so that two
  * can be put side by side. */

@@ -11,7 +11,7 @@ enum { FREE, READY, TAKEN };
 struct batches {
     int fd;
     size_t depth;
-    size_t writing, reading; /* next to fill, next to take */
+    size_t writing; /* where to look first for one that is free */
     uint64_t number;
     atomic_ulong overruns;
     struct batch *ring;
@@ -71,11 +71,24 @@ static void set_state(struct batch *batch, int state)
     __atomic_store_n(&batch->state, state, __ATOMIC_RELEASE);
 }
 
+/* Not always the next: the reader may keep one for long, which must not stop the others. */
+static struct batch *free_batch(struct batches *batches)
+{
+    for (size_t i = 0; i < batches->depth; i++) {
+        const size_t place = (batches->writing + i) % batches->depth;
+        if (state_of(&batches->ring[place]) != FREE)
+            continue;
+        batches->writing = (place + 1) % batches->depth;
+        return &batches->ring[place];
+    }
+    return NULL;
+}
+
 struct batch *batches_begin(struct batches *batches)
 {
-    struct batch *batch = &batches->ring[batches->writing];
+    struct batch *batch = free_batch(batches);
     batches->number++;
-    if (state_of(batch) != FREE) {
+    if (batch == NULL) {
         atomic_fetch_add(&batches->overruns, 1);
         return NULL;
     }
@@ -86,23 +99,32 @@ struct batch *batches_begin(struct batches *batches)
 
 void batches_publish(struct batches *batches, struct batch *batch)
 {
-    batches->writing = (batches->writing + 1) % batches->depth;
     set_state(batch, READY);
     eventfd_write(batches->fd, 1);
+}
+
+static struct batch *oldest_ready(const struct batches *batches)
+{
+    struct batch *oldest = NULL;
+    for (size_t i = 0; i < batches->depth; i++) {
+        struct batch *batch = &batches->ring[i];
+        if (state_of(batch) == READY && (oldest == NULL || batch->number < oldest->number))
+            oldest = batch;
+    }
+    return oldest;
 }
 
 struct batch *batches_take(struct batches *batches)
 {
     eventfd_t ignored;
-    struct batch *batch = &batches->ring[batches->reading];
-    if (state_of(batch) != READY) {
+    struct batch *batch = oldest_ready(batches);
+    if (batch == NULL) {
         eventfd_read(batches->fd, &ignored);
         /* One may have come between the look and the reading of the eventfd. */
-        if (state_of(batch) != READY)
-            return NULL;
+        batch = oldest_ready(batches);
     }
-    batches->reading = (batches->reading + 1) % batches->depth;
-    set_state(batch, TAKEN);
+    if (batch != NULL)
+        set_state(batch, TAKEN);
     return batch;
 }
 

@@ -71,7 +71,7 @@ void delay_packet(struct delay *delay, uint32_t timestamp, uint32_t arrival)
         delay->minimum[0] = transit;
     const uint32_t extra = (uint32_t)transit - delay_least_transit(delay);
     const uint32_t bin = extra / delay->bin < DELAY_BINS ? extra / delay->bin : DELAY_BINS - 1;
-    delay->spread[0][bin]++;
+    delay->spread[0][bin] += delay->spread[0][bin] < UINT16_MAX;
     /* The target is looked at again when a packet came later than it allows, and now and then. */
     if (++delay->counted[0] % 32 == 0 || extra > delay->target)
         aim(delay);

@@ -15,6 +15,7 @@ enum {
     GRAIN = 8,            /* samples a presence bit stands for */
     GRAINS = RING / GRAIN,
     KEPT = 1024,          /* history behind the cursor that packets ahead must not overwrite */
+    MOST_SAMPLES = RING / 4, /* of one packet */
     LATE_RUN = 10,        /* so many late packets in a row: the source's clock has jumped */
     SETTLED = 50,         /* frames for which the delay was too long before it is made shorter */
     QUIET = 64            /* mean magnitude below which a frame may be skipped or held */
@@ -30,6 +31,7 @@ struct jitter {
     uint32_t cursor;         /* next sample to play, from base; wraps */
     uint32_t newest_end;     /* end of the newest packet's samples, from base */
     uint32_t newest_sequence;
+    bool paused;             /* the source has said that nothing follows for now */
     unsigned late_run;
     unsigned too_long;       /* frames in a row */
     int32_t least_excess;    /* the least excess of delay in that time */
@@ -66,7 +68,7 @@ size_t jitter_size(const struct jitter *jitter)
 void jitter_reset(struct jitter *jitter)
 {
     const struct delay delay = jitter->delay;
-    jitter->begun = jitter->started = jitter->heard = false;
+    jitter->begun = jitter->started = jitter->heard = jitter->paused = false;
     jitter->late_run = jitter->too_long = 0;
     jitter->delay = (struct delay){
         .bin = delay.bin, .epoch = delay.epoch, .least = delay.least, .most = delay.most,
@@ -207,8 +209,17 @@ static void note_newest(struct jitter *jitter, uint32_t sequence, uint32_t at, s
         return;
     if (sequence == jitter->newest_sequence + 1)
         fill_unsent(jitter, at);
+    jitter->paused = false;
     jitter->newest_sequence = sequence;
     jitter->newest_end = at + (uint32_t)count;
+}
+
+void jitter_skip(struct jitter *jitter, uint32_t sequence)
+{
+    if (!jitter->begun || sequence != jitter->newest_sequence + 1)
+        return;
+    jitter->newest_sequence = sequence;
+    jitter->paused = true;
 }
 
 static enum jitter_put restart(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
@@ -223,23 +234,30 @@ static enum jitter_put restart(struct jitter *jitter, uint32_t sequence, uint32_
 enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
                            const int16_t *samples, size_t count, int64_t now)
 {
-    if (count == 0 || count > RING - KEPT)
+    if (count == 0 || count > MOST_SAMPLES)
         return JITTER_LATE;
     if (!jitter->begun)
         begin(jitter, sequence, timestamp, now);
     else
         delay_packet(&jitter->delay, timestamp, clock_of(jitter, now));
-    const uint32_t at = timestamp - jitter->base;
+    uint32_t at = timestamp - jitter->base;
     const int32_t ahead = (int32_t)(at + (uint32_t)count - jitter->cursor);
-    if (ahead > RING - KEPT || ahead < -RING)
+    /* A packet from long ago is late; one that was sent just now tells of another clock. */
+    const bool newer = (int32_t)(sequence - jitter->newest_sequence) > 0;
+    if (ahead > RING - KEPT || (ahead < -RING && newer))
         return restart(jitter, sequence, timestamp, samples, count, now);
-    if ((int32_t)(at - jitter->cursor) < 0) {
+    if (ahead <= 0) {
         jitter->counts.late++;
-        if (++jitter->late_run >= LATE_RUN)
+        if (newer && ++jitter->late_run >= LATE_RUN)
             return restart(jitter, sequence, timestamp, samples, count, now);
         return JITTER_LATE;
     }
     jitter->late_run = 0;
+    if (ahead < (int32_t)count) { /* a part of it would have been played already */
+        samples += count - (size_t)ahead;
+        count = (size_t)ahead;
+        at = jitter->cursor;
+    }
     if (all_present(jitter, at, count)) {
         jitter->counts.duplicates++;
         return JITTER_DUPLICATE;
@@ -257,12 +275,14 @@ static void make_up(struct jitter *jitter, uint32_t at, int16_t *samples, size_t
 {
     int16_t history[MAX_RATE * CONCEAL_HISTORY_MS / 1000];
     const size_t length = jitter->rate * CONCEAL_HISTORY_MS / 1000;
-    if (!jitter->heard) { /* before the first packet nothing is lost */
+    const bool unsent = jitter->paused && (int32_t)(at - jitter->newest_end) >= 0;
+    if (!jitter->heard || unsent) { /* nothing is lost */
         memset(samples, 0, count * sizeof *samples);
-        return;
+        jitter->conceal.run = 0;
+    } else {
+        copy_out(jitter, at - (uint32_t)length, history, length);
+        conceal_lost(&jitter->conceal, history, length, samples, count);
     }
-    copy_out(jitter, at - (uint32_t)length, history, length);
-    conceal_lost(&jitter->conceal, history, length, samples, count);
     copy_in(jitter, at, samples, count);
 }
 
@@ -300,7 +320,8 @@ static enum jitter_frame take(struct jitter *jitter, int16_t *frame)
         return JITTER_PLAYED;
     }
     /* What is made up has faded by then: from here on it is silence, whatever the reason. */
-    const bool faded = !jitter->heard || jitter->conceal.run > 3 * jitter->frame;
+    const bool faded = !jitter->heard || jitter->conceal.run == 0
+        || jitter->conceal.run > 3 * jitter->frame;
     jitter->counts.silent += faded;
     jitter->counts.concealed += !faded;
     return faded ? JITTER_SILENT : JITTER_CONCEALED;

@@ -35,6 +35,9 @@ PyObject *taken_events(struct events *events);
 PyObject *stream_report(const struct stream *stream, const struct jitter_counts *jitter,
                         uint32_t target_ms);
 
+/* A uint16_t, for O& of PyArg_ParseTuple: H would take a number modulo 65536. */
+int port_of(PyObject *object, void *port);
+
 /* module_server.c: a numeric host and a port as an address; 0, or -1 with an exception. */
 int address_of(const char *host, unsigned port, struct address *address);
 

@@ -323,6 +323,10 @@ static PyObject *stream_py_new(PyTypeObject *type, PyObject *arguments, PyObject
     struct stream_settings settings;
     if (!PyArg_ParseTuple(arguments, "I", &rate) || stream_settings_of(keywords, &settings) < 0)
         return NULL;
+    if (rate != 8000 && rate != 16000) {
+        PyErr_SetString(PyExc_ValueError, "rate is 8000 or 16000");
+        return NULL;
+    }
     Stream *self = PyObject_New(Stream, type);
     if (self == NULL)
         return NULL;

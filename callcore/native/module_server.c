@@ -166,12 +166,23 @@ static void server_dealloc(Server *self)
     Py_DECREF(type);
 }
 
+int port_of(PyObject *object, void *port)
+{
+    const long number = PyLong_AsLong(object);
+    if (number < 0 || number > UINT16_MAX) {
+        if (!PyErr_Occurred())
+            PyErr_Format(PyExc_ValueError, "a port is 0 to 65535, not %ld", number);
+        return 0;
+    }
+    *(uint16_t *)port = (uint16_t)number;
+    return 1;
+}
+
 static PyObject *server_bind(Server *self, PyObject *arguments)
 {
     const char *host;
-    unsigned short port;
-    uint16_t bound = 0;
-    if (!PyArg_ParseTuple(arguments, "sH", &host, &port))
+    uint16_t port, bound = 0;
+    if (!PyArg_ParseTuple(arguments, "sO&", &host, port_of, &port))
         return NULL;
     const int index = receiver_bind(self->receiver, host, port, &bound);
     if (index < 0)
@@ -214,11 +225,11 @@ static PyObject *server_open(Server *self, PyObject *arguments, PyObject *keywor
 {
     int socket;
     const char *host;
-    unsigned short port;
+    uint16_t port;
     struct address source;
     struct stream_settings settings;
     int64_t id;
-    if (!PyArg_ParseTuple(arguments, "izH", &socket, &host, &port)
+    if (!PyArg_ParseTuple(arguments, "izO&", &socket, &host, port_of, &port)
         || (host != NULL && address_of(host, port, &source) < 0)
         || stream_settings_of(keywords, &settings) < 0)
         return NULL;

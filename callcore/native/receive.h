@@ -6,7 +6,10 @@
 
 /* ---- stream.c: one source of RTP, or of frames pushed in ---- */
 
-enum { NO_PAYLOAD_TYPE = 255 };
+enum {
+    NO_PAYLOAD_TYPE = 255,
+    MAX_DATAGRAM = 2048 /* longer ones are refused as malformed */
+};
 
 struct stream_settings {
     enum codec codec;
@@ -41,7 +44,7 @@ struct stream {
     uint32_t last_timestamp; /* of the newest packet, and where it lies in the stream */
     int64_t last_position;
     int64_t analysed;        /* position up to which everything was looked at */
-    int64_t last_arrival;    /* ns; 0: nothing came yet */
+    int64_t last_arrival;    /* of audio, ns; 0: nothing came yet */
     bool event_known;
     uint32_t event_timestamp; /* of the newest telephone-event */
     uint8_t event_code;
@@ -64,6 +67,8 @@ void stream_free(struct stream *stream);
  * itself, what it points to, and where its audio will be stored. */
 enum { EXPECT_STEPS = 3 };
 void stream_expect(const struct stream *stream, unsigned step);
+/* Whether a datagram is RTP with a payload type of this stream's. */
+bool stream_expects(const struct stream *stream, const uint8_t *datagram, size_t length);
 /* Take a datagram that came from the stream's source. */
 void stream_receive(struct stream *stream, const uint8_t *datagram, size_t length, int64_t now);
 /* Take samples that follow those pushed before (a back end that decodes RTP itself). */
@@ -119,8 +124,11 @@ void sources_add(struct sources *sources, int socket, const struct address *sour
                  struct stream *stream);
 struct stream *sources_remove(struct sources *sources, uint32_t id);
 struct stream *sources_by_id(const struct sources *sources, uint32_t id);
-struct stream *sources_by_address(struct sources *sources, int socket,
+struct stream *sources_by_address(const struct sources *sources, int socket,
                                   const struct address *source);
+/* The stream on that socket that has to learn its source, and what it has learnt. */
+struct stream *sources_learning(const struct sources *sources, int socket);
+void sources_learnt(struct sources *sources, uint32_t id, const struct address *source);
 /* All streams: places below sources_used, some NULL. */
 size_t sources_used(const struct sources *sources);
 struct stream *sources_at(const struct sources *sources, size_t place);

@@ -26,7 +26,6 @@ enum {
     ROUNDS = 8,             /* of recvmmsg on one socket before the others have their turn */
     AHEAD = 3,              /* packets between the steps of asking for a stream's memory */
     NAP_NS = 1000000,       /* packets that come meanwhile are read together */
-    MAX_DATAGRAM = 2048,    /* longer ones are cut and refused as malformed */
     EVENTS_ROOM = 8192,
     SOCKET_BUFFER = 4 << 20, /* asked for; the kernel may give less */
     MOST_TICKS = 5,         /* made up for after the thread had no processor */
@@ -216,6 +215,20 @@ static void note_overflows(struct receiver *receiver, int socket, struct msghdr 
     receiver->overflows[socket] = dropped;
 }
 
+/* The stream on the socket that has no source yet, if the packet is one that it expects: a stray
+ * datagram must not take its place. */
+static struct stream *learn_source(struct receiver *receiver, int socket, size_t place,
+                                   const struct address *source)
+{
+    const struct inbox *inbox = &receiver->inbox;
+    struct stream *stream = sources_learning(receiver->sources, socket);
+    if (stream == NULL
+        || !stream_expects(stream, inbox->datagrams[place], inbox->messages[place].msg_len))
+        return NULL;
+    sources_learnt(receiver->sources, stream->id, source);
+    return stream;
+}
+
 /* The streams that the packets belong to. All are found first, so that their memory, of which there
  * is too much for the cache, can be on its way while others have their turn. */
 static void find_streams(struct receiver *receiver, int socket, size_t count)
@@ -225,6 +238,8 @@ static void find_streams(struct receiver *receiver, int socket, size_t count)
         struct address source;
         address_of(&inbox->names[i], &source);
         inbox->streams[i] = sources_by_address(receiver->sources, socket, &source);
+        if (inbox->streams[i] == NULL)
+            inbox->streams[i] = learn_source(receiver, socket, i, &source);
         receiver->counts.unknown += inbox->streams[i] == NULL;
     }
 }
@@ -257,7 +272,9 @@ static bool read_some(struct receiver *receiver, int socket)
         inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->names[i];
         inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->control[i];
     }
-    const int count = recvmmsg(receiver->sockets[socket], inbox->messages, MESSAGES, 0, NULL);
+    /* MSG_TRUNC: tell the length a datagram had, even where it did not fit. */
+    const int count =
+        recvmmsg(receiver->sockets[socket], inbox->messages, MESSAGES, MSG_TRUNC, NULL);
     if (count <= 0)
         return false; /* an ICMP error of a peer that is gone: the next read goes on */
     const int64_t now = clock_ns(CLOCK_MONOTONIC);

@@ -17,6 +17,7 @@ struct slot {
 struct sources {
     size_t room;
     size_t used;      /* slots below this one have been taken at some time */
+    size_t learning;  /* streams whose source is not known yet */
     size_t mask;      /* of the hash table */
     struct slot *slots;
     uint32_t *table;  /* slot + 1; 0: empty. At most half full. */
@@ -86,6 +87,13 @@ static void enter(struct sources *sources, const struct slot *slot)
     sources->table[at] = (uint32_t)(slot - sources->slots) + 1;
 }
 
+static void settle(struct sources *sources, struct slot *slot, const struct address *source)
+{
+    slot->source = *source;
+    slot->known = true;
+    enter(sources, slot);
+}
+
 static bool socket_in_use(const struct sources *sources, int socket, bool learning)
 {
     for (size_t i = 0; i < sources->used; i++)
@@ -122,11 +130,10 @@ void sources_add(struct sources *sources, int socket, const struct address *sour
     struct slot *slot = &sources->slots[stream->id & ((1u << SLOT_BITS) - 1)];
     slot->stream = stream;
     slot->socket = socket;
-    slot->known = source != NULL;
-    if (source != NULL) {
-        slot->source = *source;
-        enter(sources, slot);
-    }
+    if (source != NULL)
+        settle(sources, slot, source);
+    else
+        sources->learning += socket != NO_SOCKET;
 }
 
 static struct slot *slot_of(const struct sources *sources, uint32_t id)
@@ -150,6 +157,7 @@ struct stream *sources_remove(struct sources *sources, uint32_t id)
     if (slot == NULL)
         return NULL;
     struct stream *stream = slot->stream;
+    sources->learning -= !slot->known && slot->socket != NO_SOCKET;
     *slot = (struct slot){.generation = (uint16_t)(slot->generation + 1)};
     /* Rebuilt whole: a hole would hide those entered behind it. */
     memset(sources->table, 0, (sources->mask + 1) * sizeof *sources->table);
@@ -159,27 +167,27 @@ struct stream *sources_remove(struct sources *sources, uint32_t id)
     return stream;
 }
 
-static struct slot *learn(struct sources *sources, int socket, const struct address *source)
+struct stream *sources_by_address(const struct sources *sources, int socket,
+                                  const struct address *source)
 {
-    for (size_t i = 0; i < sources->used; i++) {
-        struct slot *slot = &sources->slots[i];
-        if (slot->stream == NULL || slot->socket != socket || slot->known)
-            continue;
-        slot->source = *source;
-        slot->known = true;
-        enter(sources, slot);
-        return slot;
+    const struct slot *slot = find(sources, socket, source);
+    return slot != NULL ? slot->stream : NULL;
+}
+
+struct stream *sources_learning(const struct sources *sources, int socket)
+{
+    for (size_t i = 0; sources->learning > 0 && i < sources->used; i++) {
+        const struct slot *slot = &sources->slots[i];
+        if (slot->stream != NULL && slot->socket == socket && !slot->known)
+            return slot->stream;
     }
     return NULL;
 }
 
-struct stream *sources_by_address(struct sources *sources, int socket,
-                                  const struct address *source)
+void sources_learnt(struct sources *sources, uint32_t id, const struct address *source)
 {
-    struct slot *slot = find(sources, socket, source);
-    if (slot == NULL)
-        slot = learn(sources, socket, source);
-    return slot != NULL ? slot->stream : NULL;
+    settle(sources, slot_of(sources, id), source);
+    sources->learning--;
 }
 
 size_t sources_used(const struct sources *sources)

@@ -9,9 +9,12 @@
 enum {
     CACHE_LINE = 64,
     COMFORT_NOISE = 13,   /* RFC 3389: says that nothing is said */
-    MAX_SAMPLES = 1500,   /* of one packet: what a datagram of G.711 can hold */
+    MAX_SAMPLES = MAX_DATAGRAM, /* of one packet */
+    MOST_EVENT = 16,      /* RFC 4733 §3.2: the codes of DTMF and flash */
     SHORT_GAP_MS = 60,    /* as much loss changes nothing in the speech state */
     LONGEST_GAP_MS = 30000,
+    JUMP_MS = 2000,       /* a timestamp so far ahead of the time that has passed: another clock */
+    OLD_EVENT_MS = 10000, /* an event from so long ago: another clock */
     SILENT_MS = 100,      /* no packet for so long: silence */
     DETECTED = 4          /* events of one frame */
 };
@@ -22,6 +25,8 @@ struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settin
     struct stream *stream = audio_calloc(1, sizeof *stream);
     if (stream == NULL)
         return NULL;
+    if (rate != 8000 && rate != 16000)
+        goto failed;
     stream->id = id;
     stream->rate = rate;
     stream->settings = *settings;
@@ -86,8 +91,10 @@ static void analysed(struct stream *stream, bool decision, const int16_t *sample
                      int64_t now)
 {
     struct audio_event found[2 + DETECTED];
-    size_t told = speech_frame(&stream->speech, decision, &stream->measures, stream->analysed,
-                               count, found);
+    size_t told = 0;
+    if (stream->vad != NULL)
+        told = speech_frame(&stream->speech, decision, &stream->measures, stream->analysed, count,
+                            found);
     if (stream->detectors != NULL)
         told += detectors_frame(stream->detectors, samples, count, stream->analysed, found + told,
                                 DETECTED);
@@ -148,19 +155,27 @@ static void analyse(struct stream *stream, int64_t position, const int16_t *samp
 void stream_tick(struct stream *stream, int64_t now)
 {
     const int64_t quiet_ns = now - stream->last_arrival;
-    if (stream->vad == NULL || stream->last_arrival == 0 || quiet_ns < SILENT_MS * 1000000LL)
+    const bool idle = stream->vad == NULL && stream->detectors == NULL;
+    if (idle || stream->last_arrival == 0 || quiet_ns < SILENT_MS * 1000000LL)
         return;
     analyse_silence(stream, stream->analysed + (int64_t)(stream->rate * FRAME_MS / 1000), now);
 }
 
 /* ---- what packets mean ---- */
 
-/* Where a packet lies; the stream never goes back over what was analysed as silence meanwhile. */
-static int64_t position_of(struct stream *stream, uint32_t timestamp)
+static int64_t samples_of_ns(const struct stream *stream, int64_t ns)
 {
-    int64_t position = stream->last_position;
-    if (stream->counts.packets > 1)
-        position += (int32_t)(timestamp - stream->last_timestamp);
+    return ns / 1000000000 * stream->rate + ns % 1000000000 * stream->rate / 1000000000;
+}
+
+/* Where a packet lies; the stream never goes back over what was analysed as silence meanwhile, nor
+ * further ahead than the time that has passed. */
+static int64_t position_of(struct stream *stream, uint32_t timestamp, int64_t now)
+{
+    const int64_t passed = samples_of_ns(stream, now - stream->last_arrival);
+    int64_t position = stream->last_position + (int32_t)(timestamp - stream->last_timestamp);
+    if (position > stream->last_position + passed + samples_of_ms(stream, JUMP_MS))
+        position = stream->last_position + passed;
     if (position < stream->analysed)
         position = stream->analysed;
     stream->last_timestamp = timestamp;
@@ -174,12 +189,13 @@ static void receive_event(struct stream *stream, const struct rtp_packet *packet
 {
     struct telephone_event heard;
     stream->counts.events++;
-    if (!telephone_event_parse(packet->payload, packet->length, &heard))
+    if (!telephone_event_parse(packet->payload, packet->length, &heard) || heard.code > MOST_EVENT)
         return;
     const int32_t later = (int32_t)(packet->timestamp - stream->event_timestamp);
     const bool goes_on = !packet->marker && heard.code == stream->event_code
         && later >= 0xffff - MAX_FRAME && later <= 0xffff;
-    if (stream->event_known && (later <= 0 || goes_on)) {
+    const bool old = later <= 0 && later > -samples_of_ms(stream, OLD_EVENT_MS);
+    if (stream->event_known && (old || goes_on)) {
         if (goes_on)
             stream->event_timestamp = packet->timestamp;
         return;
@@ -193,6 +209,13 @@ static void receive_event(struct stream *stream, const struct rtp_packet *packet
     tell(stream, &event, now);
 }
 
+/* The extended number of a packet that is not newer than the newest. */
+static uint32_t extended(const struct stream *stream, const struct rtp_packet *packet)
+{
+    const uint32_t highest = stream->sequence.highest;
+    return highest - (uint16_t)((uint16_t)highest - packet->sequence);
+}
+
 static void receive_audio(struct stream *stream, const struct rtp_packet *packet, bool newest,
                           int64_t now)
 {
@@ -200,26 +223,33 @@ static void receive_audio(struct stream *stream, const struct rtp_packet *packet
     const size_t count = codec_decode(stream->settings.codec, packet->payload, packet->length,
                                       samples, MAX_SAMPLES);
     if (stream->jitter != NULL)
-        (void)jitter_put(stream->jitter,
-                         stream->sequence.highest
-                             - (uint16_t)((uint16_t)stream->sequence.highest - packet->sequence),
-                         packet->timestamp, samples, count, now);
-    if (newest)
-        analyse(stream, position_of(stream, packet->timestamp), samples, count, now);
+        (void)jitter_put(stream->jitter, extended(stream, packet), packet->timestamp, samples,
+                         count, now);
+    if (!newest || count == 0)
+        return;
+    analyse(stream, position_of(stream, packet->timestamp, now), samples, count, now);
+    stream->last_arrival = now;
 }
 
 /* ---- packets ---- */
+
+/* The source counts anew: nothing that was can be compared with what comes. */
+static void forget_clock(struct stream *stream)
+{
+    stream->event_known = false;
+    if (stream->jitter != NULL)
+        jitter_reset(stream->jitter);
+}
 
 static void begin_source(struct stream *stream, const struct rtp_packet *packet)
 {
     stream->ssrc = packet->ssrc;
     stream->source_known = true;
-    stream->next_seen = stream->event_known = false;
+    stream->next_seen = false;
     stream->sequence = (struct sequence){0};
     stream->last_timestamp = packet->timestamp;
     stream->last_position = stream->analysed;
-    if (stream->jitter != NULL)
-        jitter_reset(stream->jitter);
+    forget_clock(stream);
 }
 
 /* A new SSRC takes over once two packets of it came in a row; one alone is a stray. */
@@ -229,8 +259,10 @@ static bool source_accepted(struct stream *stream, const struct rtp_packet *pack
         begin_source(stream, packet);
         return true;
     }
-    if (packet->ssrc == stream->ssrc)
+    if (packet->ssrc == stream->ssrc) {
+        stream->next_seen = false;
         return true;
+    }
     const bool again = stream->next_seen && packet->ssrc == stream->next_ssrc
         && packet->sequence == stream->next_number;
     stream->next_seen = true;
@@ -247,9 +279,7 @@ static bool source_accepted(struct stream *stream, const struct rtp_packet *pack
 
 static void note_arrival(struct stream *stream, const struct rtp_packet *packet, int64_t now)
 {
-    const int64_t seconds = now / 1000000000, rest = now % 1000000000;
-    sequence_arrival(&stream->sequence, packet->timestamp,
-                     (uint32_t)(seconds * stream->rate + rest * stream->rate / 1000000000));
+    sequence_arrival(&stream->sequence, packet->timestamp, (uint32_t)samples_of_ns(stream, now));
 }
 
 static void receive_packet(struct stream *stream, const struct rtp_packet *packet, int64_t now)
@@ -259,21 +289,38 @@ static void receive_packet(struct stream *stream, const struct rtp_packet *packe
         stream->counts.strays++;
     if (verdict == SEQUENCE_STRAY || verdict == SEQUENCE_DUPLICATE)
         return;
-    stream->last_arrival = now;
-    if (packet->payload_type == stream->settings.event_type) {
-        receive_event(stream, packet, now);
-    } else if (packet->payload_type == stream->settings.payload_type) {
+    if (verdict == SEQUENCE_RESTARTED)
+        forget_clock(stream);
+    if (packet->payload_type == stream->settings.payload_type) {
         note_arrival(stream, packet, now);
         receive_audio(stream, packet, verdict != SEQUENCE_LATE, now);
-    } else if (packet->payload_type != COMFORT_NOISE) {
-        stream->counts.unknown_type++;
+        return;
     }
+    if (stream->jitter != NULL && verdict != SEQUENCE_LATE)
+        jitter_skip(stream->jitter, extended(stream, packet));
+    if (packet->payload_type == stream->settings.event_type)
+        receive_event(stream, packet, now);
+    else if (packet->payload_type != COMFORT_NOISE)
+        stream->counts.unknown_type++;
+}
+
+static enum rtp_fault parse(const uint8_t *datagram, size_t length, struct rtp_packet *packet)
+{
+    return length > MAX_DATAGRAM ? RTP_TOO_LONG : rtp_parse(datagram, length, packet);
+}
+
+bool stream_expects(const struct stream *stream, const uint8_t *datagram, size_t length)
+{
+    struct rtp_packet packet;
+    return parse(datagram, length, &packet) == RTP_OK
+        && (packet.payload_type == stream->settings.payload_type
+            || packet.payload_type == stream->settings.event_type);
 }
 
 void stream_receive(struct stream *stream, const uint8_t *datagram, size_t length, int64_t now)
 {
     struct rtp_packet packet;
-    const enum rtp_fault fault = rtp_parse(datagram, length, &packet);
+    const enum rtp_fault fault = parse(datagram, length, &packet);
     if (fault != RTP_OK) {
         stream->counts.malformed[fault]++;
         return;
@@ -287,14 +334,20 @@ void stream_receive(struct stream *stream, const uint8_t *datagram, size_t lengt
     receive_packet(stream, &packet, now);
 }
 
-void stream_push(struct stream *stream, const int16_t *samples, size_t count, int64_t now)
+static void push_piece(struct stream *stream, const int16_t *samples, size_t count, int64_t now)
 {
-    stream->last_arrival = now;
-    stream->counts.packets++;
-    stream->counts.octets += 2 * count;
     if (stream->jitter != NULL)
         (void)jitter_put(stream->jitter, stream->sequence.highest++, stream->last_timestamp, samples,
                          count, now);
     stream->last_timestamp += (uint32_t)count;
     analyse(stream, stream->analysed + (int64_t)stream->pending_count, samples, count, now);
+}
+
+void stream_push(struct stream *stream, const int16_t *samples, size_t count, int64_t now)
+{
+    stream->last_arrival = now;
+    stream->counts.packets++;
+    stream->counts.octets += 2 * count;
+    for (size_t at = 0; at < count; at += MAX_FRAME)
+        push_piece(stream, samples + at, count - at < MAX_FRAME ? count - at : MAX_FRAME, now);
 }
