@@ -189,8 +189,11 @@ size_t jitter_size(const struct jitter *jitter);
 /* Store one packet's samples. `sequence` is its extended number: it tells loss from silence not sent. */
 enum jitter_put jitter_put(struct jitter *jitter, uint32_t sequence, uint32_t timestamp,
                            const int16_t *samples, size_t count, int64_t now);
-/* Ask for the memory that the next packet needs: first what tells where (0), then the place (1). */
-void jitter_expect(const struct jitter *jitter, unsigned step);
+/* Ask for the memory that comes next: the state, and once that is there, the place of the next packet
+ * or frame. */
+void jitter_prefetch(const struct jitter *jitter);
+void jitter_prefetch_packet(const struct jitter *jitter);
+void jitter_prefetch_frame(const struct jitter *jitter);
 /* Note a packet that carried no audio (comfort noise, a telephone-event): what does not come until the
  * next audio was not sent, and is silence. */
 void jitter_skip(struct jitter *jitter, uint32_t sequence);
@@ -234,7 +237,7 @@ void vad_free(struct vad *vad);
 /* Whether a frame of 10, 20 or 30 ms is speech. */
 bool vad_decide(struct vad *vad, const int16_t *samples, size_t count);
 /* Ask for the memory that the next decision needs. */
-void vad_expect(const struct vad *vad);
+void vad_prefetch(const struct vad *vad);
 
 /* ---- events.c: what the threads have to tell ---- */
 

@@ -39,12 +39,16 @@ uint32_t pitch_lag(const int16_t *history, size_t length, uint32_t rate)
     const int16_t *end = history + length - compared;
     uint32_t best_lag = 0;
     double best = 0;
+    int64_t energy = product(end - least, end - least, compared);
     for (size_t lag = least; lag <= most; lag++) {
         const double likeness = (double)product(end, end - lag, compared);
-        const double energy = (double)product(end - lag, end - lag, compared) + 1.0;
-        if (likeness > 0 && likeness * likeness / energy > best) {
-            best = likeness * likeness / energy;
+        if (likeness > 0 && likeness * likeness / ((double)energy + 1.0) > best) {
+            best = likeness * likeness / ((double)energy + 1.0);
             best_lag = (uint32_t)lag;
+        }
+        if (lag < most) { /* a sample comes in at the front, the last one leaves */
+            const int16_t *next = end - lag - 1, *left = end - lag + compared - 1;
+            energy += (int32_t)*next * *next - (int32_t)*left * *left;
         }
     }
     return best_lag;

@@ -1,39 +1,36 @@
-/* ITU-T G.711: logarithmic companding of 64 kbit/s speech, by table down and by arithmetic up.
+/* ITU-T G.711: logarithmic companding of 64 kbit/s speech, by arithmetic that compilers make vectors of.
  *
  * Encoding follows the decision values of G.711 tables 1a and 2a as ITU-T G.191's software does:
  * A-law cuts a sample to 13 bits, µ-law to 14 with a bias of 33.
  */
 #include "audio.h"
 
-#include <pthread.h>
-
-static int16_t ulaw_table[256];
-static int16_t alaw_table[256];
-static pthread_once_t tables_made = PTHREAD_ONCE_INIT;
+/* value << exponent for an exponent of 0 to 7, as three products: vectors of the baseline processor can
+ * multiply each lane by another factor, but not shift it. */
+static uint16_t shifted(uint16_t value, uint16_t exponent)
+{
+    value = (uint16_t)(value * (1 + (exponent & 1)));
+    value = (uint16_t)(value * (1 + 3 * (exponent >> 1 & 1)));
+    return (uint16_t)(value * (1 + 15 * (exponent >> 2 & 1)));
+}
 
 static int16_t ulaw_value(uint8_t code)
 {
-    const int bits = ~code & 0xff;
-    const int exponent = (bits >> 4) & 7;
-    const int magnitude = ((((bits & 15) << 3) + 0x84) << exponent) - 0x84;
-    return (int16_t)((bits & 0x80) ? -magnitude : magnitude);
+    const uint16_t bits = (uint16_t)(code ^ 0xff);
+    const uint16_t step = (uint16_t)(((bits & 15) << 3) + 0x84);
+    const uint16_t magnitude = (uint16_t)(shifted(step, bits >> 4 & 7) - 0x84);
+    const uint16_t negative = (uint16_t)-(bits >> 7);
+    return (int16_t)((magnitude ^ negative) - negative);
 }
 
 static int16_t alaw_value(uint8_t code)
 {
-    const int bits = code ^ 0x55;
-    const int exponent = (bits >> 4) & 7;
-    const int step = ((bits & 15) << 4) + 8;
-    const int magnitude = exponent > 0 ? (step + 0x100) << (exponent - 1) : step;
-    return (int16_t)((bits & 0x80) ? magnitude : -magnitude);
-}
-
-static void make_tables(void)
-{
-    for (int code = 0; code < 256; code++) {
-        ulaw_table[code] = ulaw_value((uint8_t)code);
-        alaw_table[code] = alaw_value((uint8_t)code);
-    }
+    const uint16_t bits = (uint16_t)(code ^ 0x55);
+    const uint16_t exponent = bits >> 4 & 7, normal = exponent > 0;
+    const uint16_t step = (uint16_t)(((bits & 15) << 4) + 8 + normal * 0x100);
+    const uint16_t magnitude = shifted(step, (uint16_t)(exponent - normal));
+    const uint16_t negative = (uint16_t)((bits >> 7) - 1);
+    return (int16_t)((magnitude ^ negative) - negative);
 }
 
 static int highest_bit(unsigned value)
@@ -65,16 +62,14 @@ static uint8_t alaw_code(int16_t sample)
 
 void ulaw_decode(const uint8_t *codes, int16_t *samples, size_t count)
 {
-    pthread_once(&tables_made, make_tables);
     for (size_t i = 0; i < count; i++)
-        samples[i] = ulaw_table[codes[i]];
+        samples[i] = ulaw_value(codes[i]);
 }
 
 void alaw_decode(const uint8_t *codes, int16_t *samples, size_t count)
 {
-    pthread_once(&tables_made, make_tables);
     for (size_t i = 0; i < count; i++)
-        samples[i] = alaw_table[codes[i]];
+        samples[i] = alaw_value(codes[i]);
 }
 
 void ulaw_encode(const int16_t *samples, uint8_t *codes, size_t count)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 enum {
+    CACHE_LINE = 64,
     RING = 8192,          /* samples: a second at 8 kHz */
     GRAIN = 8,            /* samples a presence bit stands for */
     GRAINS = RING / GRAIN,
@@ -153,14 +154,25 @@ static bool all_present(const struct jitter *jitter, uint32_t at, size_t count)
     return presence_of(jitter, at, count) == PRESENT;
 }
 
-void jitter_expect(const struct jitter *jitter, unsigned step)
+static void prefetch(const void *memory, size_t size)
 {
-    const char *memory = step == 0 ? (const char *)jitter
-        : (const char *)(jitter->ring + jitter->newest_end % RING);
-    const size_t size = step == 0 ? offsetof(struct jitter, conceal)
-        : jitter->frame * sizeof *jitter->ring;
-    for (size_t at = 0; at < size; at += 64)
-        __builtin_prefetch(memory + at, 1);
+    for (size_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch((const char *)memory + at, 1);
+}
+
+void jitter_prefetch(const struct jitter *jitter)
+{
+    prefetch(jitter, offsetof(struct jitter, conceal));
+}
+
+void jitter_prefetch_packet(const struct jitter *jitter)
+{
+    prefetch(jitter->ring + jitter->newest_end % RING, jitter->frame * sizeof *jitter->ring);
+}
+
+void jitter_prefetch_frame(const struct jitter *jitter)
+{
+    prefetch(jitter->ring + jitter->cursor % RING, jitter->frame * sizeof *jitter->ring);
 }
 
 /* ---- packets in ---- */

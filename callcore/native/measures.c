@@ -8,15 +8,15 @@ static const float SILENCE_LEVEL = -96.0f;
 void measure(const int16_t *samples, size_t count, struct measures *measures)
 {
     /* Both loops are simple on purpose: the compiler turns them into vector instructions. */
-    int64_t energy = 0;
+    uint64_t energy = 0;
     for (size_t i = 0; i < count; i++)
-        energy += (int32_t)samples[i] * samples[i];
-    uint32_t crossings = 0;
+        energy += (uint32_t)((int32_t)samples[i] * samples[i]);
+    uint16_t crossings = 0;
     for (size_t i = 1; i < count; i++)
-        crossings += (uint32_t)((samples[i] ^ samples[i - 1]) < 0);
+        crossings = (uint16_t)(crossings + ((uint16_t)(samples[i] ^ samples[i - 1]) >> 15));
     const float power = count ? (float)energy / (float)count / (32768.0f * 32768.0f) : 0;
     measures->level = power > 2.5e-10f ? 10.0f * log10f(power) : SILENCE_LEVEL;
-    measures->zero_crossings = (uint16_t)crossings;
+    measures->zero_crossings = crossings;
 }
 
 /* Falls half way to what is quieter, each frame; rises slowly, as a pause must not end before the

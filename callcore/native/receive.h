@@ -63,10 +63,11 @@ struct stream {
 struct stream *stream_new(uint32_t id, uint32_t rate, const struct stream_settings *settings,
                           struct events *events);
 void stream_free(struct stream *stream);
-/* Ask for the memory that the next packet needs, in steps that each need the one before: the stream
- * itself, what it points to, and where its audio will be stored. */
-enum { EXPECT_STEPS = 3 };
-void stream_expect(const struct stream *stream, unsigned step);
+/* Ask for the memory that the next packet, or tick, needs, in steps that each need the one before: the
+ * stream itself, what it points to, and where its audio lies. */
+enum { PREFETCH_STEPS = 3 };
+void stream_prefetch_packet(const struct stream *stream, unsigned step);
+void stream_prefetch_tick(const struct stream *stream, unsigned step);
 /* Whether a datagram is RTP with a payload type of this stream's. */
 bool stream_expects(const struct stream *stream, const uint8_t *datagram, size_t length);
 /* Take a datagram that came from the stream's source. */

@@ -25,7 +25,7 @@ enum {
     MESSAGES = 128,         /* read by one recvmmsg */
     ROUNDS = 8,             /* of recvmmsg on one socket before the others have their turn */
     AHEAD = 3,              /* packets between the steps of asking for a stream's memory */
-    NAP_NS = 1000000,       /* packets that come meanwhile are read together */
+    NAP_NS = 2000000,       /* packets that come meanwhile are read together */
     EVENTS_ROOM = 8192,
     SOCKET_BUFFER = 4 << 20, /* asked for; the kernel may give less */
     MOST_TICKS = 5,         /* made up for after the thread had no processor */
@@ -244,12 +244,12 @@ static void find_streams(struct receiver *receiver, int socket, size_t count)
     }
 }
 
-static void expect(const struct inbox *inbox, size_t place, size_t count)
+static void prefetch_packets(const struct inbox *inbox, size_t place, size_t count)
 {
-    for (unsigned step = 0; step < EXPECT_STEPS; step++) {
-        const size_t ahead = place + (EXPECT_STEPS - step) * AHEAD;
+    for (unsigned step = 0; step < PREFETCH_STEPS; step++) {
+        const size_t ahead = place + (PREFETCH_STEPS - step) * AHEAD;
         if (ahead < count && inbox->streams[ahead] != NULL)
-            stream_expect(inbox->streams[ahead], step);
+            stream_prefetch_packet(inbox->streams[ahead], step);
     }
 }
 
@@ -257,7 +257,7 @@ static void receive_all(struct receiver *receiver, size_t count, int64_t now)
 {
     struct inbox *inbox = &receiver->inbox;
     for (size_t i = 0; i < count; i++) {
-        expect(inbox, i, count);
+        prefetch_packets(inbox, i, count);
         if (inbox->streams[i] != NULL)
             stream_receive(inbox->streams[i], inbox->datagrams[i], inbox->messages[i].msg_len,
                            now);
@@ -308,6 +308,15 @@ static void take_frame(struct stream *stream, struct batch *batch, size_t frame,
     batch->kinds[batch->count++] = (uint8_t)kind;
 }
 
+static void prefetch_ticks(const struct sources *sources, size_t place, size_t used)
+{
+    for (unsigned step = 0; step < PREFETCH_STEPS; step++) {
+        const size_t ahead = place + (PREFETCH_STEPS - step) * AHEAD;
+        if (ahead < used && sources_at(sources, ahead) != NULL)
+            stream_prefetch_tick(sources_at(sources, ahead), step);
+    }
+}
+
 static void tick(struct receiver *receiver, int64_t now)
 {
     struct batch *batch = batches_begin(receiver->batches);
@@ -316,6 +325,7 @@ static void tick(struct receiver *receiver, int64_t now)
     const size_t used = sources_used(receiver->sources);
     for (size_t i = 0; i < used; i++) {
         struct stream *stream = sources_at(receiver->sources, i);
+        prefetch_ticks(receiver->sources, i, used);
         if (stream == NULL)
             continue;
         stream_tick(stream, now);

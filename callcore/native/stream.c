@@ -56,20 +56,32 @@ void stream_free(struct stream *stream)
     audio_free(stream);
 }
 
-static void ask_for(const void *memory, size_t size)
+static void prefetch(const struct stream *stream)
 {
-    for (size_t at = 0; at < size; at += CACHE_LINE)
-        __builtin_prefetch((const char *)memory + at, 1);
+    for (size_t at = 0; at < offsetof(struct stream, pending); at += CACHE_LINE)
+        __builtin_prefetch((const char *)stream + at, 1);
 }
 
-void stream_expect(const struct stream *stream, unsigned step)
+void stream_prefetch_packet(const struct stream *stream, unsigned step)
 {
     if (step == 0)
-        ask_for(stream, offsetof(struct stream, pending));
+        prefetch(stream);
     if (step == 1 && stream->vad != NULL)
-        vad_expect(stream->vad);
-    if (step > 0 && stream->jitter != NULL)
-        jitter_expect(stream->jitter, step - 1);
+        vad_prefetch(stream->vad);
+    if (step == 1 && stream->jitter != NULL)
+        jitter_prefetch(stream->jitter);
+    if (step == 2 && stream->jitter != NULL)
+        jitter_prefetch_packet(stream->jitter);
+}
+
+void stream_prefetch_tick(const struct stream *stream, unsigned step)
+{
+    if (step == 0)
+        prefetch(stream);
+    if (step == 1 && stream->jitter != NULL)
+        jitter_prefetch(stream->jitter);
+    if (step == 2 && stream->jitter != NULL)
+        jitter_prefetch_frame(stream->jitter);
 }
 
 static int64_t samples_of_ms(const struct stream *stream, int64_t ms)

@@ -72,7 +72,7 @@ bool vad_decide(struct vad *vad, const int16_t *samples, size_t count)
     return webrtc.process(vad->handle, (int)vad->rate, samples, count) == 1;
 }
 
-void vad_expect(const struct vad *vad)
+void vad_prefetch(const struct vad *vad)
 {
     for (size_t at = 0; at < HANDLE_SIZE; at += 64)
         __builtin_prefetch((const char *)vad->handle + at, 1);
