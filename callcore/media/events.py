@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from callcore.native._audio import AudioEvent
+#: `AudioEvent` of native/_audio.pyi, named here so that pure modules can use the records.
+RawEvent = tuple[int, int, int, int, int, float, float]
 
 #: RFC 4733 §3.2: codes 0 to 15.
 DIGITS = "0123456789*#ABCD"
@@ -79,6 +78,22 @@ class SourceChanged(MediaEvent):
     """Another sender (SSRC) took the stream over; what was waiting for play-out is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class WordStarted(MediaEvent):
+    """A burst of sound began at `position`; told once it is 100 ms long."""
+
+    level: float
+    """dB of full scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordEnded(MediaEvent):
+    """The burst of sound that began at `position` lasted `seconds`; told after 50 ms of pause."""
+
+    seconds: float
+    level: float
+
+
 class PlayEnd(Enum):
     """Why a prompt ended."""
 
@@ -99,9 +114,11 @@ class Kind(IntEnum):
     SOURCE_CHANGED = 7
     PLAY_ENDED = 8
     DIGITS_SENT = 9
+    WORD_STARTED = 10
+    WORD_ENDED = 11
 
 
-def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
+def media_event(raw: RawEvent, rate: int) -> MediaEvent | None:
     """The record of one event of `native/` on a stream of `rate` Hz; None: of an unknown kind."""
     stream, kind, code, at_ns, samples, value, extra = raw
     at, position = at_ns / 1e9, samples / rate
@@ -117,6 +134,10 @@ def media_event(raw: AudioEvent, rate: int) -> MediaEvent | None:
             return DigitHeard(stream, at, position, DIGITS[code], inband)
         case Kind.TONE:
             return ToneHeard(stream, at, position, Tone(code), value, extra)
+        case Kind.WORD_STARTED:
+            return WordStarted(stream, at, position, extra)
+        case Kind.WORD_ENDED:
+            return WordEnded(stream, at, position, value, extra)
         case Kind.SOURCE_CHANGED:
             return SourceChanged(stream, at, position)
     return None

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from callcore.native._audio import DETECT_DTMF, DETECT_TONES
+from callcore.native._audio import (
+    DETECT_DTMF,
+    DETECT_SPECTRUM,
+    DETECT_TONES,
+    DETECT_WORDS,
+)
 
 
 class Codec(IntEnum):
@@ -39,6 +44,8 @@ class StreamSettings:
     """Listen for keys pressed as tones, in-band (ITU-T Q.24)."""
     tones: bool = False
     """Listen for fax, information, busy and ring-back tones and the beep of a voicemail box."""
+    greeting: bool = False
+    """Gather what answering-machine detection needs: tones, words, spectral features."""
     onset: float = 0.04
     """So much speech within 100 ms begins an utterance."""
     hangover: float = 0.2
@@ -58,13 +65,17 @@ class StreamSettings:
             "event_type": _NO_PAYLOAD_TYPE if self.event_type is None else self.event_type,
             "frames": self.frames,
             "vad_mode": -1 if self.vad_mode is None else self.vad_mode,
-            "detect": DETECT_DTMF * self.dtmf | DETECT_TONES * self.tones,
+            "detect": self._detect(),
             "onset_ms": _ms(self.onset),
             "hangover_ms": _ms(self.hangover),
             "silence_ms": _ms(self.silence or 0.0),
             "least_delay_ms": _ms(self.least_delay),
             "most_delay_ms": _ms(self.most_delay),
         }
+
+    def _detect(self) -> int:
+        answer = DETECT_TONES | DETECT_WORDS | DETECT_SPECTRUM
+        return DETECT_DTMF * self.dtmf | DETECT_TONES * self.tones | answer * self.greeting
 
 
 def _ms(seconds: float) -> int:

@@ -205,12 +205,15 @@ class Detectors:
         """Hear samples; the events they bring: kind, code, position, value, extra."""
     def skip(self, count: int, /) -> None:
         """Samples that never came: heard as silence."""
-    def spectrum(self) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    def spectrum(self) -> SpectrumFeatures:
         """Hops heard; means and deviations of centroid, flatness, roll-off and flux."""
     def size(self) -> int:
         """Bytes held in C."""
 
 # module_parts.c
+
+SpectrumFeatures = tuple[int, tuple[float, ...], tuple[float, ...]]
+"""Hops heard; means and deviations of centroid, flatness, roll-off and flux."""
 
 AudioEvent = tuple[int, int, int, int, int, float, float]
 """Stream, kind (audio.h: enum audio_event_kind), code, ns, position, value, extra."""
@@ -245,6 +248,7 @@ class StreamReport(TypedDict):
     silent: int
     played: int
     delay_ms: int
+    spectrum: SpectrumFeatures
 
 @final
 class Sequence:

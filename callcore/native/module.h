@@ -32,8 +32,9 @@ int stream_settings_of(PyObject *keywords, struct stream_settings *settings);
 PyObject *taken_events(struct events *events);
 
 /* The counts of a stream and its play-out as a dictionary. */
-PyObject *stream_report(const struct stream *stream, const struct jitter_counts *jitter,
-                        uint32_t target_ms);
+PyObject *stream_report(const struct stream_look *look);
+/* Hops heard, means and deviations of the spectral features. */
+PyObject *features_of(const struct spectrum_features *features);
 
 /* A uint16_t, for O& of PyArg_ParseTuple: H would take a number modulo 65536. */
 int port_of(PyObject *object, void *port);

@@ -97,13 +97,18 @@ static PyObject *size(PyObject *object, PyObject *unused)
     return PyLong_FromSize_t(detectors_size(((struct py_detectors *)object)->detectors));
 }
 
+PyObject *features_of(const struct spectrum_features *f)
+{
+    return Py_BuildValue("(I(ffff)(ffff))", f->hops, f->mean[0], f->mean[1], f->mean[2], f->mean[3],
+                         f->deviation[0], f->deviation[1], f->deviation[2], f->deviation[3]);
+}
+
 static PyObject *spectrum(PyObject *object, PyObject *unused)
 {
-    struct spectrum_features f;
+    struct spectrum_features features;
     (void)unused;
-    detectors_spectrum(((struct py_detectors *)object)->detectors, &f);
-    return Py_BuildValue("(I(ffff)(ffff))", f.hops, f.mean[0], f.mean[1], f.mean[2], f.mean[3],
-                         f.deviation[0], f.deviation[1], f.deviation[2], f.deviation[3]);
+    detectors_spectrum(((struct py_detectors *)object)->detectors, &features);
+    return features_of(&features);
 }
 
 static PyMethodDef methods[] = {

@@ -61,13 +61,14 @@ static uint32_t malformed(const struct stream_counts *counts)
     return sum;
 }
 
-PyObject *stream_report(const struct stream *stream, const struct jitter_counts *jitter,
-                        uint32_t target_ms)
+PyObject *stream_report(const struct stream_look *look)
 {
+    const struct stream *stream = &look->stream;
+    const struct jitter_counts *jitter = &look->jitter;
     const struct stream_counts *counts = &stream->counts;
     const struct sequence *sequence = &stream->sequence;
     return Py_BuildValue(
-        "{sK sK sI sI sI sI sI si sI sI sd sL sf sf sI sO sI sI sI sI sI sI sI}",
+        "{sK sK sI sI sI sI sI si sI sI sd sL sf sf sI sO sI sI sI sI sI sI sI sN}",
         "packets", counts->packets, "octets", counts->octets, "malformed", malformed(counts),
         "unknown_type", counts->unknown_type, "strays", counts->strays, "events", counts->events,
         "source_changes", counts->source_changes, "lost", sequence_lost(sequence), "reordered",
@@ -77,7 +78,8 @@ PyObject *stream_report(const struct stream *stream, const struct jitter_counts 
         (unsigned)stream->measures.zero_crossings, "speaking",
         stream->speech.speaking ? Py_True : Py_False, "stored", jitter->stored, "late", jitter->late,
         "resyncs", jitter->resyncs, "concealed", jitter->concealed, "silent", jitter->silent,
-        "played", jitter->played, "delay_ms", target_ms);
+        "played", jitter->played, "delay_ms", look->target_ms,
+        "spectrum", features_of(&look->spectrum));
 }
 
 /* ---- functions ---- */
@@ -383,14 +385,10 @@ static PyObject *stream_py_tick(Stream *self, PyObject *argument)
 
 static PyObject *stream_py_report(Stream *self, PyObject *unused)
 {
-    struct jitter_counts counts = {0};
-    uint32_t target_ms = 0;
+    struct stream_look look;
     (void)unused;
-    if (self->stream->jitter != NULL) {
-        jitter_counts(self->stream->jitter, &counts);
-        target_ms = jitter_target_ms(self->stream->jitter);
-    }
-    return stream_report(self->stream, &counts, target_ms);
+    stream_look(self->stream, &look);
+    return stream_report(&look);
 }
 
 static PyMethodDef stream_methods[] = {

@@ -289,16 +289,14 @@ static PyObject *server_pusher(Server *self, PyObject *unused)
 static PyObject *server_look(Server *self, PyObject *argument)
 {
     int failure;
-    uint32_t target_ms;
-    struct stream stream;
-    struct jitter_counts jitter;
+    struct stream_look look;
     const unsigned long id = PyLong_AsUnsignedLong(argument);
     if (id == (unsigned long)-1 && PyErr_Occurred())
         return NULL;
     Py_BEGIN_ALLOW_THREADS
-    failure = receiver_look(self->receiver, (uint32_t)id, &stream, &jitter, &target_ms);
+    failure = receiver_look(self->receiver, (uint32_t)id, &look);
     Py_END_ALLOW_THREADS
-    return failure ? os_error(failure) : stream_report(&stream, &jitter, target_ms);
+    return failure ? os_error(failure) : stream_report(&look);
 }
 
 static PyObject *server_counts(Server *self, PyObject *unused)

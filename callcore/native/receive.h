@@ -172,9 +172,16 @@ struct pusher {
     struct receiver *receiver;
     int (*push)(struct receiver *receiver, uint32_t stream, const int16_t *samples, size_t count);
 };
-/* A copy of the stream's state, its pointers cleared; *jitter filled where it has play-out. */
-int receiver_look(struct receiver *receiver, uint32_t stream, struct stream *copy,
-                  struct jitter_counts *jitter, uint32_t *target_ms);
+/* A stream as it is at one moment. */
+struct stream_look {
+    struct stream stream; /* a copy, its pointers cleared */
+    struct jitter_counts jitter; /* zeros without play-out */
+    uint32_t target_ms;
+    struct spectrum_features spectrum; /* zeros unless listened for */
+};
+
+void stream_look(const struct stream *stream, struct stream_look *look);
+int receiver_look(struct receiver *receiver, uint32_t stream, struct stream_look *look);
 void receiver_counts(struct receiver *receiver, struct receiver_counts *counts);
 struct events *receiver_events(struct receiver *receiver);
 struct batches *receiver_batches(struct receiver *receiver);

@@ -462,24 +462,12 @@ int receiver_push(struct receiver *receiver, uint32_t id, const int16_t *samples
     return stream != NULL ? 0 : ESRCH;
 }
 
-int receiver_look(struct receiver *receiver, uint32_t id, struct stream *copy,
-                  struct jitter_counts *jitter, uint32_t *target_ms)
+int receiver_look(struct receiver *receiver, uint32_t id, struct stream_look *look)
 {
-    *jitter = (struct jitter_counts){0};
-    *target_ms = 0;
     pthread_mutex_lock(&receiver->lock);
     const struct stream *stream = sources_by_id(receiver->sources, id);
-    if (stream != NULL) {
-        *copy = *stream;
-        if (stream->jitter != NULL) {
-            jitter_counts(stream->jitter, jitter);
-            *target_ms = jitter_target_ms(stream->jitter);
-        }
-        copy->vad = NULL;
-        copy->jitter = NULL;
-        copy->detectors = NULL;
-        copy->events = NULL;
-    }
+    if (stream != NULL)
+        stream_look(stream, look);
     pthread_mutex_unlock(&receiver->lock);
     return stream != NULL ? 0 : ESRCH;
 }

@@ -363,3 +363,18 @@ void stream_push(struct stream *stream, const int16_t *samples, size_t count, in
     for (size_t at = 0; at < count; at += MAX_FRAME)
         push_piece(stream, samples + at, count - at < MAX_FRAME ? count - at : MAX_FRAME, now);
 }
+
+void stream_look(const struct stream *stream, struct stream_look *look)
+{
+    *look = (struct stream_look){.stream = *stream};
+    if (stream->jitter != NULL) {
+        jitter_counts(stream->jitter, &look->jitter);
+        look->target_ms = jitter_target_ms(stream->jitter);
+    }
+    if (stream->detectors != NULL)
+        detectors_spectrum(stream->detectors, &look->spectrum);
+    look->stream.vad = NULL;
+    look->stream.jitter = NULL;
+    look->stream.detectors = NULL;
+    look->stream.events = NULL;
+}
