@@ -4,10 +4,10 @@ export BACKEND ?= asterisk
 # Processes that make test shares its work among.
 WORKERS ?= 2
 
-.PHONY: help setup demo run test test-native check bench clean
+.PHONY: help setup demo run test test-native check bench pjsua2 clean
 
 help:           ## list the targets
-	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
+	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
 
 setup:          ## install everything a fresh machine needs (safe to repeat)
 	@scripts/setup
@@ -33,6 +33,9 @@ check: setup    ## format, lint, types, warnings of the C compilers
 
 bench: setup    ## the numbers, as JSON in the last line
 	@.venv/bin/callcore bench calls --json
+
+pjsua2: setup   ## the embedded SIP stack (3 minutes once, then from a cache)
+	@scripts/build-pjsua2
 
 clean:          ## remove what set-up and running made inside this directory (not recordings in var/)
 	rm -rf .venv .setup build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

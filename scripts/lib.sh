@@ -78,3 +78,17 @@ apt_install() {
         die "apt-get install failed, see the end of $LOG"
     fi
 }
+
+# The Debian mirror this machine already uses; on Ubuntu it must be named.
+mirror() {
+    if [ -n "${CALLCORE_DEBIAN_MIRROR:-}" ]; then
+        echo "$CALLCORE_DEBIAN_MIRROR"
+        return
+    fi
+    local codename
+    codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE) $(CODENAME)' \
+        'Identifier: Packages' 2>/dev/null \
+        | awk -v c="$codename" '$2 == "main" && ($3 == c || $4 == c) && $1 ~ /^(https?|file):/ && $1 !~ /ubuntu/ \
+            {sub("/$", "", $1); print $1; exit}'
+}
