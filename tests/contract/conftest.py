@@ -13,7 +13,7 @@ from callcore.config import SipSettings
 from callcore.telephony import managed
 from callcore.telephony.layout import AsteriskPaths, ManagedSettings
 from tests.addresses import Block, claim_block
-from tests.contract.worlds import AsteriskWorld, SimulatedWorld, World
+from tests.contract.worlds import AsteriskWorld, PjsipWorld, SimulatedWorld, World
 
 
 def settings_at(block: Block) -> ManagedSettings:
@@ -55,20 +55,34 @@ async def real(asterisk: managed.ManagedAsterisk, readable: Path) -> AsyncIterat
     await world.close()
 
 
-@pytest.fixture(params=["simulated", pytest.param("asterisk", marks=pytest.mark.acceptance)])
-def running(request: pytest.FixtureRequest) -> managed.ManagedAsterisk | None:
-    """The Asterisk of the test; none: simulated."""
-    if request.param == "simulated":
-        return None
-    asterisk: managed.ManagedAsterisk = request.getfixturevalue("asterisk")
-    return asterisk
+@pytest.fixture
+def pjsip_block() -> Iterator[Block]:
+    with claim_block() as block:
+        yield block
+
+
+@pytest.fixture(
+    params=[
+        "simulated",
+        pytest.param("asterisk", marks=pytest.mark.acceptance),
+        pytest.param("pjsip", marks=pytest.mark.acceptance),
+    ]
+)
+def unstarted(request: pytest.FixtureRequest, readable: Path) -> World:
+    """Each of the back ends in turn."""
+    match request.param:
+        case "asterisk":
+            return AsteriskWorld(request.getfixturevalue("asterisk"), readable)
+        case "pjsip":
+            return PjsipWorld(request.getfixturevalue("pjsip_block"), readable)
+        case _:
+            return SimulatedWorld()
 
 
 @pytest.fixture
-async def world(running: managed.ManagedAsterisk | None, readable: Path) -> AsyncIterator[World]:
-    """Each of the back ends in turn."""
-    made = SimulatedWorld() if running is None else AsteriskWorld(running, readable)
-    await made.start()
-    await made.want(BackendUp)
-    yield made
-    await made.close()
+async def world(unstarted: World) -> AsyncIterator[World]:
+    """Each of the back ends in turn, ready for calls."""
+    await unstarted.start()
+    await unstarted.want(BackendUp)
+    yield unstarted
+    await unstarted.close()

@@ -1,6 +1,7 @@
-"""Two worlds with the same handles: callers and phones that behave as scripted, and a back end.
+"""Worlds with the same handles: callers and phones that behave as scripted, and a back end.
 
-`SimulatedWorld` lets virtual time pass, `AsteriskWorld` waits for real phones of `callcore.lab`.
+`SimulatedWorld` lets virtual time pass; `AsteriskWorld` and `PjsipWorld` wait for real phones of
+`callcore.lab`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from callcore.call import actions as act
 from callcore.call import events as ev
+from callcore.config import SipSettings
 from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
 from callcore.errors import BackendError
 from callcore.lab.call import Call
@@ -21,11 +25,13 @@ from callcore.telephony.ari import AriSettings
 from callcore.telephony.asterisk import AsteriskBackend
 from callcore.telephony.backend import Backend
 from callcore.telephony.managed import ManagedAsterisk
+from callcore.telephony.pjsip.backend import PjsipBackend
+from callcore.telephony.pjsip.settings import PjsipSettings
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
-from tests.addresses import Block
+from tests.addresses import SIP_PORT, Block
 
 E = TypeVar("E", bound=ev.Event)
 
@@ -33,6 +39,7 @@ PHONES = ("p1", "p2")
 SECRET = "secret-"
 ANNOUNCEMENT = "text:en/one two three four five six seven eight nine ten eleven twelve thirteen"
 TRUNK_PORT = 5070
+PHONE_PORT = 5080
 
 
 def directory_of(block: Block) -> Directory:
@@ -43,6 +50,17 @@ def directory_of(block: Block) -> Directory:
         agents={"a1": Agent(id="a1", phone="p1")},
         queues={"q": Queue(id="q", members=(Member(agent="a1"),))},
     )
+
+
+def static_directory_of(block: Block) -> Directory:
+    """The same with phones that do not register."""
+    directory = directory_of(block)
+    hosts = {name: f"{block.host(number + 3)}:{PHONE_PORT}" for number, name in enumerate(PHONES)}
+    phones = {
+        name: replace(phone, secret="", host=hosts[name])
+        for name, phone in directory.phones.items()
+    }
+    return replace(directory, phones=phones)
 
 
 class World:
@@ -174,55 +192,28 @@ class SimulatedWorld(World):
         return answers[-1]
 
 
-class AsteriskWorld(World):
-    def __init__(self, asterisk: ManagedAsterisk, directory: Path, ari_url: str = "") -> None:
+class SipWorld(World):
+    """Real phones of `callcore.lab`: a caller behind the trunk, and the desks."""
+
+    def __init__(self, server: tuple[str, int], directory: Directory) -> None:
         super().__init__()
-        self.asterisk = asterisk
-        self.server = (asterisk.settings.sip.bind, asterisk.settings.sip.udp_port)
-        self.block = Block.around(self.server[0])
-        self.directory = directory_of(self.block)
-        self.ami = Ami(
-            AmiSettings(
-                host=asterisk.ami_host, port=asterisk.ami_port,
-                user=asterisk.ami_user, password=asterisk.ami_password,
-            )
-        )  # fmt: skip
-        self.asterisk_backend = self.new_backend(directory, ari_url or asterisk.ari_url)
-        self.backend = self.asterisk_backend
+        self.server = server
+        self.block = Block.around(server[0])
+        self.directory = directory
         self.calls: list[Call] = []
         self.caller_phone = self._phone("caller", 2, port=TRUNK_PORT)
-        self.phones: dict[str, LabPhone] = {}
+        self.phones = {
+            name: self._phone(name, number + 3, SECRET + name, port=PHONE_PORT)
+            for number, name in enumerate(PHONES)
+        }
         self.scripts = {phone: Peer() for phone in PHONES}
         self.rung: dict[str, list[Call]] = {phone: [] for phone in PHONES}
         self._tasks: list[asyncio.Task[None]] = []
         self.failures: list[BaseException] = []
 
-    def new_backend(self, directory: Path, ari_url: str, ami: bool = True) -> AsteriskBackend:
-        settings = AriSettings(
-            url=ari_url, user=self.asterisk.ari_user, password=self.asterisk.ari_password
-        )
-        return AsteriskBackend(
-            settings,
-            PromptLibrary(directory / "prompts", directory),
-            ami=self.ami if ami else None,
-            provisioner=FileProvisioner(self.asterisk.paths.etc, self.ami) if ami else None,
-        )
-
     def _phone(self, name: str, place: int, password: str = "", port: int = 0) -> LabPhone:
         host = self.block.host(place)
         return LabPhone(name, password, server=self.server, host=host, port=port)
-
-    async def start(self) -> None:
-        self._tasks.append(asyncio.create_task(self.backend.run(self._heard)))
-        await self.ami.connect()
-        await self.backend.provision(self.directory)
-        await self.caller_phone.open()
-        for number, name in enumerate(PHONES):
-            phone = self._phone(name, number + 3, SECRET + name)
-            await phone.open()
-            await phone.register()
-            self.phones[name] = phone
-            self._tasks.append(asyncio.create_task(self._serve(name, phone)))
 
     async def close(self) -> None:
         for phone in (self.caller_phone, *self.phones.values()):
@@ -270,12 +261,6 @@ class AsteriskWorld(World):
         call = self.calls[-1]
         await (call.hang_up() if call.answered.happened else call.cancel())
 
-    async def phone(self, name: str, peer: Peer) -> None:
-        self.scripts[name] = peer
-        if peer.unreachable:
-            await self.phones[name].unregister()
-            await self.want(ev.PhoneReachability, phone=name, reachable=False)
-
     async def _serve(self, name: str, phone: LabPhone) -> None:
         async def handle(call: Call) -> None:
             self.rung[name].append(call)
@@ -303,3 +288,79 @@ class AsteriskWorld(World):
         asked = asyncio.create_task(self.rung["p1"][-1].transfer(target))
         await answer()
         return (await asked).ok
+
+
+class AsteriskWorld(SipWorld):
+    def __init__(self, asterisk: ManagedAsterisk, directory: Path, ari_url: str = "") -> None:
+        server = (asterisk.settings.sip.bind, asterisk.settings.sip.udp_port)
+        super().__init__(server, directory_of(Block.around(server[0])))
+        self.asterisk = asterisk
+        self.ami = Ami(
+            AmiSettings(
+                host=asterisk.ami_host, port=asterisk.ami_port,
+                user=asterisk.ami_user, password=asterisk.ami_password,
+            )
+        )  # fmt: skip
+        self.asterisk_backend = self.new_backend(directory, ari_url or asterisk.ari_url)
+        self.backend = self.asterisk_backend
+
+    def new_backend(self, directory: Path, ari_url: str, ami: bool = True) -> AsteriskBackend:
+        settings = AriSettings(
+            url=ari_url, user=self.asterisk.ari_user, password=self.asterisk.ari_password
+        )
+        return AsteriskBackend(
+            settings,
+            PromptLibrary(directory / "prompts", directory),
+            ami=self.ami if ami else None,
+            provisioner=FileProvisioner(self.asterisk.paths.etc, self.ami) if ami else None,
+        )
+
+    async def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self.backend.run(self._heard)))
+        await self.ami.connect()
+        await self.backend.provision(self.directory)
+        await self.caller_phone.open()
+        for name in PHONES:
+            await self.phones[name].open()
+            await self.phones[name].register()
+            self._tasks.append(asyncio.create_task(self._serve(name, self.phones[name])))
+
+    async def phone(self, name: str, peer: Peer) -> None:
+        self.scripts[name] = peer
+        if peer.unreachable:
+            await self.phones[name].unregister()
+            await self.want(ev.PhoneReachability, phone=name, reachable=False)
+
+
+class PjsipWorld(SipWorld):
+    """The embedded stack keeps no registrations: its phones are known by their addresses."""
+
+    def __init__(self, block: Block, directory: Path) -> None:
+        super().__init__((block.host(1), SIP_PORT), static_directory_of(block))
+        settings = PjsipSettings(
+            sip=SipSettings(bind=block.host(1), tcp_port=0, rtp_start=36000, rtp_end=37999),
+            log_file=directory / "pjsua.log",
+            prompts=directory / "prompts",
+            voicemail=directory / "voicemail",
+            probe_timeout=0.4,
+            phone_probe=0.5,
+        )
+        library = PromptLibrary(directory / "prompts", directory)
+        self.backend = self.pjsip_backend = PjsipBackend(settings, library)
+
+    async def start(self) -> None:
+        await self.caller_phone.open()
+        for name in PHONES:
+            await self.phones[name].open()
+            self._tasks.append(asyncio.create_task(self._serve(name, self.phones[name])))
+        await self.pjsip_backend.start()
+        self._tasks.append(asyncio.create_task(self.backend.run(self._heard)))
+        await self.backend.provision(self.directory)
+        for name in PHONES:
+            await self.want(ev.PhoneReachability, phone=name, reachable=True)
+
+    async def phone(self, name: str, peer: Peer) -> None:
+        self.scripts[name] = peer
+        if peer.unreachable:
+            await self.phones[name].drop_socket()
+            await self.want(ev.PhoneReachability, phone=name, reachable=False)

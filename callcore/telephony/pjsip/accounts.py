@@ -1,0 +1,174 @@
+"""Accounts of pjsua2: one for each trunk, and the two that phones are called by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from callcore.directory import Directory, Phone, Trunk
+from callcore.telephony.pjsip.peers import bracketed, trunk_uri
+from callcore.telephony.pjsip.stack import Stack, reason_of
+from callcore.types import TrunkId
+
+log = structlog.get_logger(__name__)
+
+#: The accounts of phones: with and without encrypted sound.
+PLAIN, ENCRYPTED = "", "srtp"
+REGISTER_SECONDS = 300
+#: A registration that failed is tried again after so long; the first time at once (RFC 5626).
+RETRY_SECONDS = 20
+
+
+class Accounts:
+    """Keeps the accounts as the directory wants them."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        on_call: Callable[[Any, Any], None],
+        on_answer: Callable[[Any], None],
+    ) -> None:
+        """`on_call(account, prm)` hears of arriving calls, `on_answer(prm)` of requests' ends."""
+        self._stack = stack
+        self._on_call = on_call
+        self._on_answer = on_answer
+        self._class = account_class(stack.pj)
+        self._accounts: dict[str, Any] = {}
+        self._trunks: dict[TrunkId, Trunk] = {}
+        #: Registered or why not, by trunk.
+        self.registrations: dict[TrunkId, str] = {}
+
+    def apply(self, directory: Directory) -> None:
+        """Make, change and remove accounts; those that did not change stay registered."""
+        if not self._accounts:
+            for kind in (PLAIN, ENCRYPTED):
+                self._accounts[kind] = self._make("", self._phones_config(kind == ENCRYPTED))
+        for name in [n for n in self._trunks if directory.trunks.get(n) != self._trunks[n]]:
+            self._remove(name)
+        for name, trunk in directory.trunks.items():
+            if name not in self._trunks:
+                self._trunks[name] = trunk
+                self._accounts[f"trunk:{name}"] = self._make(name, self._trunk_config(trunk))
+
+    def of_trunk(self, trunk: TrunkId) -> Any:
+        return self._accounts[f"trunk:{trunk}"]
+
+    def of_phone(self, phone: Phone) -> Any:
+        return self._accounts[ENCRYPTED if phone.srtp else PLAIN]
+
+    @property
+    def usual(self) -> Any:
+        return self._accounts[PLAIN]
+
+    def close(self) -> None:
+        """Unregister; the accounts are deleted with the library's next turn."""
+        for account in self._accounts.values():
+            account.owner = None
+            account.shutdown()
+            self._stack.bury(account)
+        self._accounts.clear()
+
+    def registered(self, trunk: TrunkId, status: int, active: bool) -> None:
+        state = "registered" if active else "rejected" if status in (401, 403) else "unregistered"
+        if self.registrations.get(trunk) != state:
+            log.info("trunk_state", trunk=trunk, state=state, status=status)
+        self.registrations[trunk] = state
+
+    def called(self, account: Any, prm: Any) -> None:
+        self._on_call(account, prm)
+
+    def answered(self, prm: Any) -> None:
+        self._on_answer(prm)
+
+    def _remove(self, name: TrunkId) -> None:
+        del self._trunks[name]
+        self.registrations.pop(name, None)
+        account = self._accounts.pop(f"trunk:{name}")
+        account.owner = None
+        account.shutdown()
+        self._stack.bury(account)
+
+    def _make(self, trunk: TrunkId, config: Any) -> Any:
+        account = self._class(self, trunk)
+        try:
+            account.create(config, False)
+        except self._stack.pj.Error as exc:
+            log.error("account_not_made", trunk=trunk, reason=reason_of(exc))
+        return account
+
+    # --- configuration ------------------------------------------------------------------------
+
+    def _config(self, srtp: bool) -> Any:
+        pj, sip = self._stack.pj, self._stack.settings.sip
+        config = pj.AccountConfig()
+        rtp = config.mediaConfig.transportConfig
+        rtp.boundAddress = sip.bind
+        rtp.publicAddress = sip.external_address
+        rtp.port = sip.rtp_start
+        rtp.portRange = sip.rtp_end - sip.rtp_start
+        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY if srtp else pj.PJMEDIA_SRTP_DISABLED
+        config.mediaConfig.srtpSecureSignaling = 0
+        config.mediaConfig.lockCodecEnabled = False
+        config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
+        # Behind NAT the settings say which address is ours; what an answer says is not believed.
+        config.natConfig.contactRewriteUse = config.natConfig.viaRewriteUse = 0
+        config.natConfig.sdpNatRewriteUse = 0
+        config.natConfig.sipOutboundUse = 0
+        return config
+
+    def _phones_config(self, srtp: bool) -> Any:
+        config = self._config(srtp)
+        config.idUri = self.own_uri()
+        return config
+
+    def own_uri(self, user: str = "callcore") -> str:
+        sip = self._stack.settings.sip
+        host = bracketed(sip.external_address or sip.bind)
+        return f"sip:{user}@{host}:{sip.udp_port or sip.tcp_port or sip.tls_port}"
+
+    def _trunk_config(self, trunk: Trunk) -> Any:
+        config = self._config(trunk.srtp)
+        host = bracketed(trunk.host)
+        config.idUri = f"sip:{trunk.user}@{host}" if trunk.user else self.own_uri()
+        if trunk.secret:
+            credentials = self._stack.pj.AuthCredInfo("digest", "*", trunk.user, 0, trunk.secret)
+            config.sipConfig.authCreds.append(credentials)
+        if trunk.register:
+            config.regConfig.registrarUri = trunk_uri(trunk)
+            config.regConfig.timeoutSec = REGISTER_SECONDS
+            config.regConfig.retryIntervalSec = RETRY_SECONDS
+            config.regConfig.firstRetryIntervalSec = 1
+            config.regConfig.randomRetryIntervalSec = 0
+        return config
+
+
+def account_class(pj: Any) -> Any:
+    """The library's base class exists only once it is loaded."""
+
+    class Account(pj.Account):  # type: ignore[misc]
+        def __init__(self, owner: Accounts, trunk: TrunkId) -> None:
+            super().__init__()
+            self.owner: Accounts | None = owner
+            self.trunk = trunk
+
+        def onIncomingCall(self, prm: Any) -> None:
+            _guarded(lambda: self.owner and self.owner.called(self, prm))
+
+        def onRegState(self, prm: Any) -> None:
+            active = prm.code // 100 == 2 and prm.expiration > 0
+            _guarded(lambda: self.owner and self.owner.registered(self.trunk, prm.code, active))
+
+        def onSendRequest(self, prm: Any) -> None:
+            _guarded(lambda: self.owner and self.owner.answered(prm))
+
+    return Account
+
+
+def _guarded(work: Callable[[], object]) -> None:
+    """Nothing may be raised into C++: it would end the process."""
+    try:
+        work()
+    except Exception:
+        log.exception("account_callback_failed")
