@@ -44,6 +44,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
         return f"{type(self).__name__}(…)"
 
 
+class TelephonySettings(Section, frozen=True, kw_only=True):
+    """What the calls run on."""
+
+    #: ``asterisk``, or ``pjsip``: the SIP stack inside callcore, behind a PBX or provider
+    #: (`make pjsua2` builds it).
+    backend: Literal["asterisk", "pjsip"] = "asterisk"
+
+
 class AsteriskSettings(Section, frozen=True, kw_only=True):
     """Which Asterisk. The user names, passwords and addresses are for ``existing`` only:
     a managed one gets random passwords on loopback, kept below var/asterisk."""
@@ -90,7 +98,8 @@ class AsteriskSettings(Section, frozen=True, kw_only=True):
 
 
 class SipSettings(Section, frozen=True, kw_only=True):
-    """Where a managed Asterisk listens for phones and trunks. Port 0: that transport is off."""
+    """Where a managed Asterisk, or callcore's own SIP stack, listens for phones and trunks. Port 0:
+    that transport is off."""
 
     #: Address for SIP and RTP; that of your network card lets phones and trunks in.
     bind: str = "127.0.0.1"
@@ -175,6 +184,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a person has configured, checked. Paths are absolute."""
 
     file: str
+    telephony: TelephonySettings
     asterisk: AsteriskSettings
     sip: SipSettings
     api: ApiSettings
@@ -202,6 +212,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SECTIONS: dict[str, type[Section]] = {
+    "telephony": TelephonySettings,
     "asterisk": AsteriskSettings,
     "sip": SipSettings,
     "api": ApiSettings,

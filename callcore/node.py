@@ -1,4 +1,5 @@
-"""Opens the telephony node the settings name: a managed Asterisk, or one that is already there."""
+"""Opens the telephony node the settings name: a managed Asterisk, one that is already there, or the
+SIP stack in this process."""
 
 from __future__ import annotations
 
@@ -36,7 +37,6 @@ class Node:
     """A back end with what belongs to it."""
 
     backend: Backend
-    ami: Ami
     tap: Tap
     prompts: PromptLibrary
     #: Tells the node which phones its fallback queue rings.
@@ -51,10 +51,13 @@ class Node:
     #: Starts a managed Asterisk again when it died and rotates its logs, until cancelled; None: it
     #: is not ours.
     keep_running: Callable[[], Coroutine[None, None, None]] | None = None
+    #: The link beside the back end's, where there is one.
+    ami: Ami | None = None
 
     async def close(self) -> None:
         await self.backend.close()
-        await self.ami.close()
+        if self.ami is not None:
+            await self.ami.close()
 
 
 async def open_node(settings: Settings) -> Node:
@@ -62,9 +65,35 @@ async def open_node(settings: Settings) -> Node:
 
     An existing Asterisk that is away is no error: the back end goes on trying and says so.
     """
+    if settings.telephony.backend == "pjsip":
+        return await _embedded(settings)
     if settings.asterisk.mode == "managed":
         return await _managed(settings)
     return _existing(settings)
+
+
+async def _embedded(settings: Settings) -> Node:
+    """No Asterisk at all: pjsua2 in this process."""
+    from callcore.telephony.pjsip.backend import PjsipBackend
+    from callcore.telephony.pjsip.settings import PjsipSettings, check_ports
+
+    check_ports(settings.sip)
+    wanted = PjsipSettings.of(settings)
+    prompts = _prompts(settings)
+    backend = PjsipBackend(wanted, prompts)
+    await backend.start()
+    raw = settings.paths.var / "recordings" / "raw"
+    raw.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Node(
+        backend=backend,
+        tap=backend.tap,
+        prompts=prompts,
+        set_fallback=_no_fallback,
+        raw=raw,
+        voicemail=wanted.voicemail,
+        collect=None,
+        trunk_states=backend.trunk_states,
+    )
 
 
 async def _managed(settings: Settings) -> Node:
@@ -162,7 +191,7 @@ def _ari(settings: Settings, reach: _Reach) -> AriSettings:
 
 
 async def _no_fallback(phones: tuple[PhoneId, ...]) -> None:
-    """The queues.conf of an existing Asterisk is its owner's."""
+    """The queues.conf of an existing Asterisk is its owner's; without Asterisk there is none."""
 
 
 def _prompts(settings: Settings, seen_as: str = "") -> PromptLibrary:

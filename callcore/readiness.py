@@ -17,6 +17,8 @@ def why_not_ready(node: NodeView, settings: Settings, not_provisioned: str) -> s
         return _no_link(node, settings)
     if not not_provisioned:
         return ""
+    if settings.telephony.backend == "pjsip":
+        return f"Phones and trunks are not in force: {not_provisioned.rstrip('.')}."
     told = f"Asterisk runs, but does not know our phones and trunks: {not_provisioned.rstrip('.')}."
     if not_provisioned == NOT_YET:
         return f"{told} That takes a second."
@@ -30,6 +32,8 @@ def _no_link(node: NodeView, settings: Settings) -> str:
             " this callcore has stopped acting. Stop the other one and restart this, or give each"
             " an asterisk.app of its own."
         )
+    if settings.telephony.backend == "pjsip":
+        return "The SIP stack inside callcore is starting."
     if settings.asterisk.mode == "managed":
         lost = "Asterisk does not answer; callcore connects to it, and starts it if it died."
     else:

@@ -51,6 +51,8 @@ def site(settings: Settings) -> list[Finding]:
 def machine(settings: Settings) -> list[Finding]:
     """This machine, and the Asterisk the settings name."""
     found = [*_host_name(), *_directories(settings), *_prompts(settings), *_sip_password(settings)]
+    if settings.telephony.backend == "pjsip":
+        return [*found, *_embedded(settings)]
     if settings.asterisk.mode == "managed":
         return [*found, *_managed(settings)]
     from callcore.telephony.survey import survey
@@ -97,6 +99,31 @@ def _sip_password(settings: Settings) -> list[Finding]:
         return []
     names = ", ".join(weak[:5]) + (", …" if len(weak) > 5 else "")
     return [warning("settings", f"short SIP passwords: {names}", "remove `secret`: one is made")]
+
+
+def _embedded(settings: Settings) -> list[Finding]:
+    """The pjsua2 that is installed, and what it cannot do for these phones."""
+    from callcore.telephony.pjsip.library import check_limit, facts
+    from callcore.telephony.pjsip.settings import check_ports
+
+    try:
+        pjsua2 = facts()
+        check_limit(pjsua2.calls)
+    except SetupError as exc:
+        return [error("pjsip", str(exc))]
+    codecs = ", ".join(pjsua2.codecs)
+    found = [ok("pjsip", f"pjsua2 {pjsua2.version}: {pjsua2.calls} calls at once, {codecs}")]
+    homeless = [phone.id for phone in settings.directory.phones.values() if not phone.host]
+    if homeless:
+        names = ", ".join(homeless[:5]) + (", …" if len(homeless) > 5 else "")
+        hint = "set `host`: the SIP stack inside callcore keeps no registrations"
+        found.append(error("settings", f"phones without an address: {names}", hint))
+    try:
+        check_ports(settings.sip)
+    except SetupError as exc:
+        # A callcore that serves from here has them.
+        found.append(warning("pjsip", str(exc), "fine if it is callcore itself that runs"))
+    return found
 
 
 def _managed(settings: Settings) -> list[Finding]:

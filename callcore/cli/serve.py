@@ -9,14 +9,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
+
 from callcore.cli.common import CONFIG, settings_of
 from callcore.errors import SetupError
 
+BACKEND = typer.Option(
+    "", "--backend", help="asterisk, or pjsip: the SIP stack inside callcore; else the settings'."
+)
 
-def command(config: Path | None = CONFIG) -> None:
+
+def command(config: Path | None = CONFIG, backend: str = BACKEND) -> None:
     """Serve calls until told to stop (Ctrl-C, SIGTERM); SIGHUP reads the settings again."""
     # All that is loaded now stays; the collector, a sixth of a start, begins after that.
     gc.disable()
+    if backend:
+        # As a setting from outside: it holds when the file is read again.
+        os.environ["CALLCORE_TELEPHONY_BACKEND"] = backend
     settings = settings_of(config)
 
     from callcore.log import set_up_logging

@@ -25,7 +25,7 @@ from callcore.directory_file import hash_pin
 from callcore.errors import CallcoreError, SetupError
 from callcore.lab.demo_cast import ANNA, ANNAS_PIN, BO, LEE, NOVAK, baresip_ports
 from callcore.lab.demo_checks import Verdict, check, summary
-from callcore.lab.demo_story import CONFIG, Story
+from callcore.lab.demo_story import CONFIG, Story, phones
 from callcore.lab.demo_timeline import Timeline
 from callcore.lab.errors import LabError
 from callcore.lab.site import LabSite
@@ -37,6 +37,8 @@ DIRECTORY = Path(os.environ.get("CALLCORE_DEMO_DIRECTORY", PROJECT / "var" / "de
 #: Third part of the addresses 127.0.x.1 … .3: each checkout has its own.
 NUMBER = int(os.environ.get("CALLCORE_DEMO_NUMBER", 200 + zlib.crc32(bytes(DIRECTORY)) % 50))
 PORTS = {"SIP": 25060, "ARI": 28088, "AMI": 25038, "API": 28080}
+#: `asterisk`, or `pjsip`.
+BACKEND = os.environ.get("BACKEND", "asterisk")
 #: The whole story takes about 45 s.
 LONGEST_SECONDS = 180.0
 
@@ -104,17 +106,18 @@ async def demo() -> int:
     site = LabSite(
         DIRECTORY,
         NUMBER,
-        CONFIG.format(project=PROJECT, pin_hash=hash_pin(ANNAS_PIN)),
+        backend=BACKEND,
         udp_port=PORTS["SIP"],
         tcp_port=0,
         ari_port=PORTS["ARI"],
         ami_port=PORTS["AMI"],
         api_port=PORTS["API"],
     )
+    desks = phones(BACKEND, site.phone_address)
+    site.config = CONFIG.format(project=PROJECT, pin_hash=hash_pin(ANNAS_PIN), phones=desks)
     await make_ready(site)
-    tell(
-        f"A callcore of its own in {DIRECTORY}, on {site.address}. Starting Asterisk and callcore."
-    )
+    starting = "Asterisk and callcore" if BACKEND == "asterisk" else "callcore with its SIP stack"
+    tell(f"A callcore of its own in {DIRECTORY}, on {site.address}. Starting {starting}.")
     async with asyncio.timeout(LONGEST_SECONDS), site:
         timeline = Timeline(site.log_file, tell)
         following = asyncio.create_task(timeline.follow())

@@ -64,7 +64,9 @@ ANNAS_PIN = "4711"
 
 def baresip_desk(site: LabSite, person: Person, seconds: float) -> Baresip:
     """A registered desk phone that is a real baresip; its keys are pressed by the story."""
-    account = BaresipAccount(person.phone, f"{person.phone}-secret", site.sip)
+    registers = 120 if site.backend == "asterisk" else 0
+    secret = f"{person.phone}-secret"
+    account = BaresipAccount(person.phone, secret, site.sip, register_seconds=registers)
     return _baresip(site, person, account, site.phone_address, seconds)
 
 

@@ -113,7 +113,7 @@ async def check(site: LabSite, timeline: Timeline, agents: Sequence[Row]) -> Asy
     yield Verdict("Anna's login at her phone has a record", login(rows))
     yield Verdict("wrap-up over, Dana paused for not answering", states(agents))
     yield Verdict("queue counters add up", await counters(site))
-    yield Verdict("nothing is left in Asterisk", await leftovers(site))
+    yield Verdict("nothing is left of the calls", await leftovers(site))
     yield Verdict("no error in the log", errors(timeline))
 
 
@@ -321,18 +321,24 @@ def silent_gap(row: Row, channels: Sequence[Samples]) -> str:
 
 async def leftovers(site: LabSite) -> str:
     """No channel, no bridge, no recording in progress, no call in memory."""
+    left = await asterisk_leftovers(site) if site.backend == "asterisk" else []
+    if (await site.get("calls"))["calls"]:
+        left.append("calls in callcore")
+    spools = (site.var / "asterisk" / "spool", site.var / "pjsip" / "voicemail")
+    for folder in (site.var / "recordings" / ".pending", *spools):
+        left += [
+            str(f) for f in sorted(folder.rglob("*")) if f.suffix in (".raw", ".wav", ".marks")
+        ]
+    return ", ".join(left)
+
+
+async def asterisk_leftovers(site: LabSite) -> list[str]:
     left = []
     if "0 active channels" not in await site.asterisk("core show channels count"):
         left.append("channels")
     if len((await site.asterisk("bridge show all")).strip().splitlines()) > 1:
         left.append("bridges")
-    if (await site.get("calls"))["calls"]:
-        left.append("calls in callcore")
-    for folder in (site.var / "recordings" / ".pending", site.var / "asterisk" / "spool"):
-        left += [
-            str(f) for f in sorted(folder.rglob("*")) if f.suffix in (".raw", ".wav", ".marks")
-        ]
-    return ", ".join(left)
+    return left
 
 
 def errors(timeline: Timeline) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from callcore.lab.baresip import Baresip
 from callcore.lab.call import Call
 from callcore.lab.demo_cast import (
+    AGENTS,
     ANNA,
     ANNAS_PIN,
     BO,
@@ -24,6 +25,7 @@ from callcore.lab.demo_cast import (
     Person,
     baresip_caller,
     baresip_desk,
+    baresip_ports,
 )
 from callcore.lab.demo_timeline import Timeline
 from callcore.lab.errors import LabError
@@ -40,14 +42,7 @@ CONFIG = """
 [paths]
 ivr = "{project}/ivr"
 prompts = "{project}/var/prompts"
-[phones.desk1]
-secret = "desk1-secret"
-[phones.desk2]
-secret = "desk2-secret"
-[phones.desk3]
-secret = "desk3-secret"
-[phones.desk4]
-secret = "desk4-secret"
+{phones}
 [agents.1001]
 name = "Anna"
 pin_hash = "{pin_hash}"
@@ -89,6 +84,16 @@ queue = "support"
 """
 
 
+def phones(backend: str, host: str) -> str:
+    """The desk phones: with a password where they register, else where they are."""
+    return "\n".join(
+        f'[phones.{person.phone}]\nsecret = "{person.phone}-secret"'
+        if backend == "asterisk"
+        else f'[phones.{person.phone}]\nhost = "{host}:{baresip_ports(person)[0]}"'
+        for person in AGENTS
+    )
+
+
 class Story:
     """One run: everybody waits for their cue in the time line, and does their part."""
 
@@ -105,8 +110,8 @@ class Story:
         """Returns when the last call is over and the agents are ready again."""
         async with AsyncExitStack() as phones:
             anna, bo, lee, novak = await self._baresips(phones)
-            chen = await self.site.phone(CHEN.phone)
-            dana = await self.site.phone(DANA.phone)
+            chen = await self.site.phone(CHEN.phone, port=baresip_ports(CHEN)[0])
+            dana = await self.site.phone(DANA.phone, port=baresip_ports(DANA)[0])
             await self._log_in(anna)
             async with asyncio.TaskGroup() as people:
                 desks = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import structlog
@@ -150,25 +151,39 @@ def account_class(pj: Any) -> Any:
     class Account(pj.Account):  # type: ignore[misc]
         def __init__(self, owner: Accounts, trunk: TrunkId) -> None:
             super().__init__()
+            #: None: removed, and not deleted yet.
             self.owner: Accounts | None = owner
             self.trunk = trunk
 
+        @_guarded
         def onIncomingCall(self, prm: Any) -> None:
-            _guarded(lambda: self.owner and self.owner.called(self, prm))
+            assert self.owner is not None
+            self.owner.called(self, prm)
 
+        @_guarded
         def onRegState(self, prm: Any) -> None:
+            assert self.owner is not None
             active = prm.code // 100 == 2 and prm.expiration > 0
-            _guarded(lambda: self.owner and self.owner.registered(self.trunk, prm.code, active))
+            self.owner.registered(self.trunk, prm.code, active)
 
+        @_guarded
         def onSendRequest(self, prm: Any) -> None:
-            _guarded(lambda: self.owner and self.owner.answered(prm))
+            assert self.owner is not None
+            self.owner.answered(prm)
 
     return Account
 
 
-def _guarded(work: Callable[[], object]) -> None:
+def _guarded(callback: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """Nothing may be raised into C++: it would end the process."""
-    try:
-        work()
-    except Exception:
-        log.exception("account_callback_failed")
+
+    @wraps(callback)
+    def run(account: Any, prm: Any) -> None:
+        if account.owner is None:
+            return
+        try:
+            callback(account, prm)
+        except Exception:
+            log.exception("account_callback_failed", trunk=account.trunk)
+
+    return run

@@ -233,5 +233,5 @@ async def _look_up(names: tuple[str, ...]) -> dict[str, str]:
         except OSError as exc:
             log.warning("host_not_found", host=name, reason=exc.strerror)
         else:
-            found[name] = answers[0][4][0]
+            found[name] = str(answers[0][4][0])
     return found

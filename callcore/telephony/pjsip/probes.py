@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,6 +17,9 @@ from callcore.telephony.pjsip.stack import Timer
 
 log = structlog.get_logger(__name__)
 
+#: Timer F.
+TRANSACTION_SECONDS = 32.0
+
 
 class Target:
     """One phone or trunk that is pinged."""
@@ -27,8 +31,17 @@ class Target:
         self.tell = tell
         #: Unknown until the first answer, or the first silence.
         self.there: bool | None = None
+        #: When the last ping left; 0 once it was answered.
+        self.asked_at = 0.0
         self.next: Timer | None = None
         self.deadline: Timer | None = None
+
+    @property
+    def repeated(self) -> bool:
+        """A ping over UDP is under way, and sent again every 4 s at the latest (RFC 3261, 17.1.2),
+        so that whoever comes back is seen soon without more of them."""
+        over_udp = ";transport=" not in self.uri
+        return over_udp and time.monotonic() - self.asked_at < TRANSACTION_SECONDS
 
     def end(self) -> None:
         for timer in (self.next, self.deadline):
@@ -85,6 +98,9 @@ class Probes:
             return
         settings, pj = self._exchange.stack.settings, self._exchange.stack.pj
         target.next = self._exchange.stack.after(target.every, partial(self._ping, target))
+        if target.repeated:
+            return
+        target.asked_at = time.monotonic()
         request = pj.SendRequestParam()
         request.method = "OPTIONS"
         request.txOption.targetUri = target.uri
@@ -109,6 +125,7 @@ class Probes:
             if target.deadline is not None:
                 target.deadline.cancel()
                 target.deadline = None
+            target.asked_at = 0.0
             self._note(target, True)
 
     def _pinged(self, answer: Any) -> Target | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from callcore.config import SipSettings
+from callcore.config import Settings, SipSettings
 from callcore.errors import SetupError
 from callcore.telephony.preflight import check_port
+from callcore.telephony.render import CERTIFICATE, KEY, ensure_certificate
 
 USER_AGENT = "callcore"
 
@@ -22,10 +23,30 @@ class PjsipSettings:
     prompts: Path
     voicemail: Path
     node: str = "pjsip"
+    #: PEM files for TLS, where `sip.tls_port` is set.
+    certificate: Path | None = None
+    key: Path | None = None
     #: How long an OPTIONS ping may stay unanswered.
     probe_timeout: float = 3.0
     #: Seconds between pings of a phone: one that does not register tells nobody that it is back.
     phone_probe: float = 15.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> PjsipSettings:
+        sip, var = settings.sip, settings.paths.var
+        keys = var / "pjsip" / "keys"
+        own = not sip.tls_certificate
+        if sip.tls_port and own:
+            keys.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ensure_certificate(keys, sip.external_address or sip.bind)
+        return cls(
+            sip=sip,
+            log_file=var / "pjsip" / "pjsua.log",
+            prompts=settings.paths.prompts,
+            voicemail=var / "pjsip" / "voicemail",
+            certificate=keys / CERTIFICATE if own else Path(sip.tls_certificate),
+            key=keys / KEY if own else Path(sip.tls_key),
+        )
 
 
 def check_ports(sip: SipSettings) -> None:

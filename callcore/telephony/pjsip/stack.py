@@ -18,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -155,9 +156,9 @@ class Stack:
         self._fire_timers()
         self.endpoint.libHandleEvents(0 if self._commands else self._wait_ms())
         for serial in self.ports.take_played():
-            self._do(lambda serial=serial: self.on_played(serial))
+            self._do(partial(self.on_played, serial))
         while (refer := self.ports.take_refer()) is not None:
-            self._do(lambda refer=refer: self.on_refer(*refer))
+            self._do(partial(self.on_refer, *refer))
         while self._dead:
             destroy(self._dead.pop())
 
@@ -228,8 +229,8 @@ class Stack:
             config.boundAddress = sip.bind
             config.publicAddress = sip.external_address
             if kind == pj.PJSIP_TRANSPORT_TLS:
-                config.tlsConfig.certFile = sip.tls_certificate
-                config.tlsConfig.privKeyFile = sip.tls_key
+                config.tlsConfig.certFile = str(self.settings.certificate)
+                config.tlsConfig.privKeyFile = str(self.settings.key)
             try:
                 self.endpoint.transportCreate(kind, config)
             except pj.Error as exc:
