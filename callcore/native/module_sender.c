@@ -1,6 +1,8 @@
 /* callcore.native._audio.Sender: streams sent to, by themselves, with events of their own. */
 #include "module.h"
 
+#include <errno.h>
+
 struct py_sender {
     PyObject_HEAD
     struct sender *sender; /* NULL: closed */
@@ -28,8 +30,12 @@ static PyObject *new_sender(PyTypeObject *type, PyObject *arguments, PyObject *n
     if (self->events != NULL)
         self->sender = sender_new(&settings);
     if (self->sender == NULL) {
-        Py_DECREF(self);
-        return self->events == NULL ? PyErr_NoMemory() : PyErr_SetFromErrno(PyExc_OSError);
+        if (self->events == NULL || errno == ENOMEM)
+            PyErr_NoMemory();
+        else
+            PyErr_SetFromErrno(PyExc_OSError);
+        Py_DECREF((PyObject *)self);
+        return NULL;
     }
     return (PyObject *)self;
 }

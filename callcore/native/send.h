@@ -194,7 +194,7 @@ enum digit_step digits_step(struct digit_queue *queue, uint32_t timestamp, uint3
 enum send_idle { IDLE_NOTHING, IDLE_SILENCE, IDLE_NOISE, IDLE_KINDS };
 
 struct send_settings {
-    int fd;      /* the receiver's UDP socket; open for as long as the stream is */
+    int fd;      /* the receiver's UDP socket; it outlives the sender */
     int rtcp_fd; /* the one for reports; -1: they go out of `fd` (RFC 5761) */
     uint32_t stream; /* as events name it */
     enum codec codec;

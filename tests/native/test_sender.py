@@ -37,6 +37,8 @@ class Ear:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         self.socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.address: tuple[str, int] = self.socket.getsockname()[:2]
+        self.source = ("", 0)
+        """Where the last datagram came from."""
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -45,7 +47,7 @@ class Ear:
         """Kernel time and datagram; None: nothing came for that long on a machine with time."""
         if not select.select([self.socket], [], [], seconds * slack())[0]:
             return None
-        data, control, _, _ = self.socket.recvmsg(2048, 64)
+        data, control, _, self.source = self.socket.recvmsg(2048, 64)
         whole, part = _TIMESPEC.unpack(control[0][2])
         return whole + part / 1e9, data
 
@@ -84,7 +86,8 @@ def mouth() -> Iterator[Ear]:
 
 
 @pytest.fixture
-def sender() -> Iterator[_audio.Sender]:
+def sender(mouth: Ear) -> Iterator[_audio.Sender]:
+    """Closed before the socket it sends from is."""
     blocks = _audio.blocks()
     made = _audio.Sender(room=600)
     yield made
@@ -119,7 +122,9 @@ def test_a_prompt_arrives_whole(sender: _audio.Sender, mouth: Ear, ear: Ear) -> 
     packets = [_audio.parse_rtp(ear.next()) for _ in range(50)]
     sequences, stamps, payloads = zip(*((p[2], p[3], p[5]) for p in packets), strict=True)  # type: ignore[index]
     assert list(sequences) == [(65000 + n) & 0xFFFF for n in range(50)]
-    assert [stamp - stamps[0] for stamp in stamps] == [n * 160 for n in range(50)]
+    steps = np.diff(stamps)
+    held_up = sender.counts()["skipped_ms"] > 0  # for more than 100 ms: such time is given up
+    assert np.all(steps % 160 == 0) if held_up else np.all(steps == 160)
     samples = (np.arange(8000) * 31 % 9000).astype(np.int16)
     assert b"".join(payloads) == _audio.ulaw_encode(samples)
     assert told(sender) == (7, _audio.EVENT_PLAY_ENDED, 0, 8000)
@@ -141,10 +146,10 @@ def test_frames_leave_every_twenty_milliseconds(
     assert np.median(np.diff(times)) == pytest.approx(0.02, abs=late / 4)
 
 
-def test_five_hundred_streams_are_spread_over_the_frame(
+def test_five_hundred_streams_each_get_their_own_packets(
     sender: _audio.Sender, mouth: Ear, ear: Ear
 ) -> None:
-    """Each gets its own packets, all in order; a quarter of them leaves every 5 ms."""
+    """In order, whatever burst they leave in."""
     for number in range(500):
         sender.open(number, mouth.fileno(), 0, 0, ear.address, number, 0, 0, idle=1)
     heard: list[tuple[float, bytes]] = []
@@ -159,7 +164,8 @@ def test_five_hundred_streams_are_spread_over_the_frame(
         assert not isinstance(packet, int)
         sequences.setdefault(packet[4], []).append(packet[2])
     assert len(sequences) == 500
-    assert all(found == list(range(len(found))) for found in sequences.values())
+    # The reader's buffer may overflow on a busy machine: packets can miss, not change places.
+    assert all(found == sorted(set(found)) for found in sequences.values())
 
 
 def test_barge_in_stops_a_prompt_within_one_frame(
@@ -321,14 +327,17 @@ def test_what_is_closed_says_so(sender: _audio.Sender, mouth: Ear, ear: Ear) -> 
         small.counts()
 
 
-def test_reports_go_both_ways(sender: _audio.Sender, mouth: Ear, ear: Ear) -> None:
+@pytest.mark.parametrize("muxed", [True, False])
+def test_reports_go_both_ways(sender: _audio.Sender, mouth: Ear, ear: Ear, muxed: bool) -> None:
     """An SR within 2.5 s / 1.21828 * 1.5 with what was counted; the answer gives the round trip."""
-    reports = Ear()
+    reports, neighbour = Ear(), Ear()
     handle = sender.open(
-        7, mouth.fileno(), 0, 0, ear.address, SSRC, 0, 0, rtcp_to=reports.address, idle=1, random=0
-    )
+        7, mouth.fileno(), 0, 0, ear.address, SSRC, 0, 0,
+        rtcp_to=reports.address, rtcp_fd=-1 if muxed else neighbour.fileno(), idle=1, random=0,
+    )  # fmt: skip
     sender.reception(handle, 99, 100, 90, 0x20064, 17)
     compound = rtcp_parse(reports.next())
+    assert reports.source == (mouth.address if muxed else neighbour.address)
     assert not isinstance(compound, int)
     ssrc, info, blocks, name, bye = compound
     assert (ssrc, name, bye) == (SSRC, b"callcore", False)
@@ -350,7 +359,9 @@ def test_reports_go_both_ways(sender: _audio.Sender, mouth: Ear, ear: Ear) -> No
     farewell = rtcp_parse(reports.next())
     assert not isinstance(farewell, int)
     assert farewell[4]
+    sender.close()
     reports.socket.close()
+    neighbour.socket.close()
 
 
 def test_threads_may_do_anything_while_it_sends(mouth: Ear, ear: Ear) -> None:
@@ -445,7 +456,7 @@ def test_without_memory_nothing_is_half_open(mouth: Ear, ear: Ear) -> None:
             sender.play(handle, prompt)
             sender.push(handle, samples)
             break
-        except (MemoryError, OSError):
+        except MemoryError:
             _audio.fail_after(-1)
         if sender is not None:
             sender.close()
