@@ -35,7 +35,8 @@ enum { INFORMATION_LEAST = 180, INFORMATION_MOST = 480, INFORMATION_APART = 60 }
 enum {
     CNG_LEAST = 400, CNG_MOST = 600,    /* T.30: 0.5 s, 15 % */
     CED_KNOWN = 500,                    /* T.30: 2.6 to 4 s; nothing else holds that long */
-    BEEP_LEAST = 80, BEEP_MOST = 5000,
+    BEEP_LEAST = 92, BEEP_MOST = 5000,
+    BEEP_SHORT = 150,     /* a syllable can hold one harmonic for less */
     BEEP_QUIET = 160,     /* after a beep */
     BEEP_DOUBTFUL = 800,  /* quiet that rules out a busy tone */
     MUSIC = 400, NOTE = 100, /* another tone so shortly before and so long: a melody */
@@ -47,6 +48,7 @@ enum {
 
 /* Quiet is what lies 15 dB below the tone, or what was beneath it: noise. */
 static const float QUIET = 0.03F, BENEATH = 2.5F;
+static const float IMPURE = 0.05F, STAYS = 0.3F; /* what was beneath a tone, and what is left */
 
 static bool near(const struct tone *tone, float low, float high, float tolerance)
 {
@@ -181,6 +183,14 @@ static bool quiet(const struct tone *tone, float total)
     return total <= QUIET * tone->peak || total <= BENEATH * tone->rest;
 }
 
+/* The last syllable of a sentence can be one strong harmonic for 100 ms. What was beneath it ends
+ * with it; beneath a beep it is noise, and stays. */
+static bool voiced(const struct tone *tone, float total)
+{
+    return length(tone) < MS(BEEP_SHORT) && tone->rest > IMPURE * tone->peak &&
+           total < STAYS * tone->rest;
+}
+
 static void wait_for_quiet(struct cadence *cadence, const struct hop_facts *facts)
 {
     const int64_t since = facts->clock - cadence->candidate.end;
@@ -193,7 +203,7 @@ static void wait_for_quiet(struct cadence *cadence, const struct hop_facts *fact
     } else if (since >= cadence->quiet_needed) {
         if (cadence->awaited == TONE_RINGBACK)
             tell_pattern(cadence, TONE_RINGBACK, &cadence->candidate);
-        else
+        else if (!voiced(&cadence->candidate, facts->total))
             tell(cadence, cadence->awaited, &cadence->candidate);
         cadence->awaited = TONE_NONE;
     }

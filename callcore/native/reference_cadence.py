@@ -29,6 +29,7 @@ RHYTHMS = (
 )
 INFORMATION = (950, 1400, 1800)
 QUIET, BENEATH = 0.03, 2.5
+IMPURE, STAYS = 0.05, 0.3
 
 
 @dataclass
@@ -175,7 +176,7 @@ class Cadence:
             return
         elif progress and tone.length >= ms(660):
             self._await(TONE_RINGBACK, tone, 2600)
-        elif steady and within(tone.length, 80, 5000):
+        elif steady and within(tone.length, 92, 5000):
             self._await(TONE_BEEP, tone, 800 if progress else 160)
 
     def _lasting(self, tone: Tone) -> None:
@@ -199,6 +200,10 @@ class Cadence:
         elif since >= self.quiet_needed:
             if self.awaited == TONE_RINGBACK:
                 self._tell_pattern(TONE_RINGBACK, tone)
-            else:
+            elif not self._voiced(tone, facts.total):
                 self.told = self.awaited, tone
             self.awaited = TONE_NONE
+
+    def _voiced(self, tone: Tone, total: float) -> bool:
+        short, impure = tone.length < ms(150), tone.rest > IMPURE * tone.peak
+        return short and impure and total < STAYS * tone.rest

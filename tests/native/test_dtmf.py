@@ -130,6 +130,18 @@ def test_samples_that_never_came_are_a_gap(native: ModuleType) -> None:
         assert [event[1] for event in events] == [5] * times
 
 
+@pytest.mark.parametrize("law", ["ulaw", "alaw"])
+@pytest.mark.parametrize("condition", ACCEPTED)
+def test_g711_changes_nothing(law: str, condition: str) -> None:
+    """The whole table again as it comes off the wire."""
+    parts = [silence(0.0531)]
+    for row, column in DIGITS:
+        parts += [digit(row, column, **ACCEPTED[condition]), silence(0.0402)]
+    codes = getattr(_audio, f"{law}_encode")(samples(*parts, silence(0.05)))
+    audio = np.frombuffer(getattr(_audio, f"{law}_decode")(codes), np.int16)
+    assert heard(_audio, audio) == [CODES[r][c] for r, c in DIGITS]
+
+
 def test_99_of_100_are_heard_at_15_db() -> None:
     """White noise 15 dB below the digit, deviation and twist anywhere within the limits."""
     rng = np.random.default_rng(15)
@@ -179,17 +191,20 @@ def test_a_single_tone_or_three_are_no_digit(native: ModuleType) -> None:
     assert heard(native, samples(voice, silence(0.1))) == []
 
 
-@settings(max_examples=40)
+@both
+@settings(max_examples=20)
 @given(lengths=st.lists(st.integers(1, 320), min_size=1, max_size=8),
        rate=st.sampled_from([8000, 16000]))  # fmt: skip
-def test_pieces_of_any_size_give_the_same_digits(lengths: list[int], rate: int) -> None:
-    """1 to 320 samples, in C."""
+def test_pieces_of_any_size_give_the_same_digits(
+    native: ModuleType, lengths: list[int], rate: int
+) -> None:
+    """1 to 320 samples."""
     parts = [silence(0.0331, rate)]
     for row, column in DIGITS[::3]:
         parts += [digit(row, column, rate), silence(0.045, rate)]
     audio = samples(*parts)
-    whole = _audio.Detectors(rate, DTMF).feed(audio)
-    detectors = _audio.Detectors(rate, DTMF)
+    whole = native.Detectors(rate, DTMF).feed(audio)
+    detectors = native.Detectors(rate, DTMF)
     assert [e for piece in pieces(audio, lengths) for e in detectors.feed(piece)] == whole
     assert len(whole) == 6
 

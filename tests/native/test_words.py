@@ -104,15 +104,18 @@ def test_spoken_words_with_pauses_are_counted(text: str, words: int) -> None:
     assert words <= len(found) <= words + 1
 
 
-@settings(max_examples=30)
+@both
+@settings(max_examples=20)
 @given(lengths=st.lists(st.integers(1, 320), min_size=1, max_size=8),
        rate=st.sampled_from([8000, 16000]))  # fmt: skip
-def test_pieces_of_any_size_give_the_same_words(lengths: list[int], rate: int) -> None:
-    """1 to 320 samples, in C."""
+def test_pieces_of_any_size_give_the_same_words(
+    native: ModuleType, lengths: list[int], rate: int
+) -> None:
+    """1 to 320 samples."""
     audio = samples(silence(0.3, rate), voice(0.3, rate), silence(0.2, rate), voice(0.2, rate),
                     silence(0.2, rate))  # fmt: skip
-    whole = _audio.Detectors(rate, WORDS).feed(audio)
-    detectors = _audio.Detectors(rate, WORDS)
+    whole = native.Detectors(rate, WORDS).feed(audio)
+    detectors = native.Detectors(rate, WORDS)
     assert [e for piece in pieces(audio, lengths) for e in detectors.feed(piece)] == whole
     assert len(whole) == 4
 
