@@ -11,7 +11,9 @@ import mmap
 import socket
 import subprocess
 from dataclasses import dataclass
+from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +81,36 @@ class Sent:
     """The longest that a burst of half a millisecond was late."""
 
 
-def times(path: str, streams: int) -> npt.NDArray[np.int64]:
+class Load:
+    """The sending process; `port` is where all its packets come from."""
+
+    def __init__(self, octets: bytes, times: str | None = None) -> None:
+        context = get_context("spawn")
+        self._orders, theirs = context.Pipe()
+        self._process = context.Process(target=_send, args=(theirs, octets, times), daemon=True)
+
+    def __enter__(self) -> Load:
+        self._process.start()
+        self.port: int = self._orders.recv()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.join()
+
+    def begin(self, order: Order) -> None:
+        """Send from now on."""
+        self._orders.send(order)
+
+    def sent(self) -> Sent:
+        """Wait until all is sent."""
+        sent: Sent = self._orders.recv()
+        return sent
+
+
+def sent_times(path: str, streams: int) -> npt.NDArray[np.int64]:
     """[tick % REMEMBERED][stream] ns when the packet left; shared through the file."""
     size = REMEMBERED * streams * 8
     with open(path, "r+b") as file:  # noqa: PTH123
@@ -88,11 +119,11 @@ def times(path: str, streams: int) -> npt.NDArray[np.int64]:
     return np.frombuffer(shared, np.int64).reshape(REMEMBERED, streams)
 
 
-def send(orders: Connection, octets: bytes, path: str | None = None) -> None:
-    """The sending process: tells its port, takes one order, answers with what was sent."""
+def _send(orders: Connection, octets: bytes, times: str | None) -> None:
+    """Tell the port, take one order, answer with what was sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-        out.bind(("0.0.0.0", 0))
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
+        out.bind(("0.0.0.0", 0))
         orders.send(out.getsockname()[1])
         order: Order = orders.recv()
         packets, refused, latest = _audio.send_load(
@@ -103,6 +134,6 @@ def send(orders: Connection, octets: bytes, path: str | None = None) -> None:
             octets,
             order.loss,
             order.jitter_ms,
-            None if path is None else times(path, order.streams).data,
+            None if times is None else sent_times(times, order.streams).data,
         )
         orders.send(Sent(packets, refused, latest / 1e6))

@@ -61,5 +61,20 @@ def acd(as_json: bool = JSON, contacts: int = CONTACTS, seed: int = SEED) -> Non
         sys.exit(FAILED)
 
 
+SOAK = typer.Option(0.0, min=0.0, help="Hear 1,000 streams for so many seconds more.")
+
+
+@app.command()
+def media(as_json: bool = JSON, soak: float = SOAK) -> None:
+    """The audio path: streams a core hears, beside asyncio, uvloop and the kernel's own ceiling."""
+    import msgspec
+
+    from callcore.bench.media import Scale, measure_all
+
+    figures = measure_all(Scale(soak_seconds=soak), _tell)
+    if as_json:
+        typer.echo(msgspec.json.encode(figures).decode())
+
+
 def _tell(what: str) -> None:
     print(what, file=sys.stderr, flush=True)

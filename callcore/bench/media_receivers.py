@@ -1,0 +1,236 @@
+"""Receivers of the same packets, each in a process of its own: what one packet costs each of them.
+
+The work per packet: parse, reorder slot, G.711 decode, voice activity, energy. The baselines are
+`asyncio.DatagramProtocol`s as one writes them in Python, with the fastest decoder the standard
+library or numpy has; callcore's media server does its play-out besides, and has a reader. All get
+the load in real time, streams spread evenly, as many as the sender can carry: what a receiver
+cannot take the kernel drops. What was handled counts, by the processor time of the thread that
+receives; what callcore's reader takes besides is told, and is the GIL's share in media_streams.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+import uvloop
+import webrtcvad
+
+from callcore.bench.media_load import FRAME, PACKETS_PER_S, RATE, address
+from callcore.media.server import MediaServer, MediaStream, Port
+from callcore.media.settings import StreamSettings
+from callcore.media.vad import load_vad
+from callcore.native import _audio
+
+VAD_MODE = 2
+#: Of the socket buffers of all receivers, as callcore's.
+SOCKET_BUFFER = 4 << 20
+_SO_RCVBUFFORCE = 33
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one receiver is to do."""
+
+    system: str
+    streams: int
+    source_port: int
+    warm: float
+    """Seconds before measuring."""
+    seconds: float
+    vad: bool = True
+
+
+@dataclass(frozen=True)
+class Received:
+    packets: int
+    seconds: float
+    cpu: float
+    """Processor time of the process in that time."""
+    thread_cpu: float
+    """Of the receiving thread alone: with callcore the process has a reader, too."""
+    vad_ns: float = 0.0
+    """A frame of webrtcvad in a tight loop; of the ceiling only."""
+
+    def streams_per_core(self) -> float:
+        return self.packets / self.thread_cpu / PACKETS_PER_S
+
+
+def receive(job: Job, answers: Connection) -> None:
+    """The receiving process: answers with its port, then with a `Received`."""
+    if job.system == "ceiling":
+        _ceiling(job, answers)
+        return
+    loop = asyncio.new_event_loop if job.system == "asyncio" else uvloop.new_event_loop
+    work = _callcore if job.system == "callcore" else _baseline
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(work(job, answers))
+
+
+def _bound() -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, SOCKET_BUFFER)
+    except PermissionError:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+    bound.bind(("127.0.0.1", 0))
+    bound.setblocking(False)
+    return bound
+
+
+async def _measured(job: Job, packets: Callable[[], int], thread_ns: Callable[[], int]) -> Received:
+    await asyncio.sleep(job.warm)
+    began, cpu, thread, before = time.monotonic(), time.process_time(), thread_ns(), packets()
+    await asyncio.sleep(job.seconds)
+    after, thread, cpu = packets(), thread_ns() - thread, time.process_time() - cpu
+    return Received(after - before, time.monotonic() - began, cpu, thread / 1e9)
+
+
+# ---- the baselines ----
+
+
+def _decoder() -> Callable[[bytes], tuple[bytes, float]]:
+    """From µ-law to samples and their energy; audioop is fastest where there still is one."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            import audioop
+    except ImportError:
+        return _decode_by_numpy
+
+    def decode(payload: bytes) -> tuple[bytes, float]:
+        samples = audioop.ulaw2lin(payload, 2)
+        return samples, audioop.rms(samples, 2)
+
+    return decode
+
+
+_TABLE = np.frombuffer(_audio.ulaw_decode(bytes(range(256))), np.int16)
+
+
+def _decode_by_numpy(payload: bytes) -> tuple[bytes, float]:
+    samples = _TABLE.take(np.frombuffer(payload, np.uint8))
+    loud = samples.astype(np.float32)
+    return samples.tobytes(), float(loud.dot(loud))
+
+
+class _Heard:
+    """One stream of a baseline."""
+
+    __slots__ = ("energy", "next", "slots", "speech", "vad")
+
+    def __init__(self, sequence: int) -> None:
+        self.next = sequence
+        self.slots: list[bytes | None] = [None] * 64
+        self.vad = webrtcvad.Vad(VAD_MODE)
+        self.speech = False
+        self.energy = 0.0
+
+
+class _Protocol(asyncio.DatagramProtocol):
+    """All streams by their source; packets in order, each decoded and looked at."""
+
+    def __init__(self, vad: bool) -> None:
+        self.packets = 0
+        self._vad = vad
+        self._streams: dict[tuple[str, int], _Heard] = {}
+        self._decode = _decoder()
+        self._header = struct.Struct("!BBHII").unpack_from
+
+    def datagram_received(self, data: bytes, source: tuple[str, int]) -> None:
+        self.packets += 1
+        if len(data) < 12 or data[0] >> 6 != 2:
+            return
+        _, _, sequence, _, _ = self._header(data)
+        heard = self._streams.get(source)
+        if heard is None:
+            heard = self._streams[source] = _Heard(sequence)
+        ahead = (sequence - heard.next) & 0xFFFF
+        if ahead >= 64:  # far from what is due: begin again there
+            heard.next, ahead = sequence, 0
+        slots = heard.slots
+        slots[sequence & 63] = data[12:]
+        while (payload := slots[heard.next & 63]) is not None:
+            slots[heard.next & 63] = None
+            heard.next = (heard.next + 1) & 0xFFFF
+            samples, heard.energy = self._decode(payload)
+            if self._vad:
+                heard.speech = heard.vad.is_speech(samples, RATE)
+
+
+async def _baseline(job: Job, answers: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    bound = _bound()
+    transport, protocol = await loop.create_datagram_endpoint(
+        lambda: _Protocol(job.vad), sock=bound
+    )
+    answers.send(bound.getsockname()[1])
+    answers.send(await _measured(job, lambda: protocol.packets, time.thread_time_ns))
+    transport.close()
+
+
+# ---- callcore ----
+
+
+@asynccontextmanager
+async def listening(
+    streams: int, source_port: int, settings: StreamSettings
+) -> AsyncIterator[tuple[MediaServer, Port, list[MediaStream]]]:
+    """A media server that hears the streams of a load; its frames are taken by a reader."""
+    async with MediaServer(streams=streams, rate=8000) as server:
+        port = server.bind()
+        heard = [
+            server.open(port, (address(number), source_port), settings) for number in range(streams)
+        ]
+        reader = asyncio.create_task(_take_frames(server))
+        try:
+            yield server, port, heard
+        finally:
+            reader.cancel()
+
+
+async def _take_frames(server: MediaServer) -> None:
+    async for batch in server.frames():
+        assert batch.samples.shape[1] == FRAME
+
+
+async def _callcore(job: Job, answers: Connection) -> None:
+    settings = StreamSettings(vad_mode=VAD_MODE if job.vad else None)
+    async with listening(job.streams, job.source_port, settings) as (server, port, _):
+        reader = asyncio.create_task(_take_events(server))
+        answers.send(port.port)
+        counts = server.counts
+        found = await _measured(job, lambda: counts()["packets"], lambda: counts()["cpu_ns"])
+        reader.cancel()
+        answers.send(found)
+
+
+async def _take_events(server: MediaServer) -> None:
+    async for _ in server.events():
+        pass
+
+
+# ---- the ceiling ----
+
+
+def _ceiling(job: Job, answers: Connection) -> None:
+    """Receive and throw away; then webrtcvad by itself, with the load still coming in."""
+    load_vad()
+    samples = np.frombuffer(answers.recv_bytes(), np.int16)
+    with _bound() as bound:
+        answers.send(bound.getsockname()[1])
+        _audio.discard(bound.fileno(), time.monotonic_ns() + int(job.warm * 1e9))
+        began = time.monotonic()
+        packets, cpu = _audio.discard(bound.fileno(), time.monotonic_ns() + int(job.seconds * 1e9))
+        seconds = time.monotonic() - began
+        rounds = max(1, int(job.seconds / 2 / (len(samples) / FRAME * 2e-6)))
+        vad_ns = _audio.time_vad(samples, VAD_MODE, rounds)
+        answers.send(Received(packets, seconds, cpu / 1e9, cpu / 1e9, vad_ns))
