@@ -7,7 +7,7 @@ seconds of the stream's audio since its first sample, by its RTP timestamps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 #: `AudioEvent` of native/_audio.pyi, named here so that pure modules can use the records.
 RawEvent = tuple[int, int, int, int, int, float, float]
@@ -73,6 +73,28 @@ class ToneHeard(MediaEvent):
     hertz: float
 
 
+class PlayEnd(IntEnum):
+    """`enum play_end` of native/send.h: why a play ended."""
+
+    FINISHED = 0
+    STOPPED = 1
+    BARGED_IN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEnded(MediaEvent):
+    """A prompt, or pushed speech, ended after `position` seconds of it."""
+
+    play: int
+    """Its number on this stream, as `play` returned it."""
+    end: PlayEnd
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsSent(MediaEvent):
+    """The last key of one `send_digits` has left."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceChanged(MediaEvent):
     """Another sender (SSRC) took the stream over; what was waiting for play-out is gone."""
@@ -92,14 +114,6 @@ class WordEnded(MediaEvent):
 
     seconds: float
     level: float
-
-
-class PlayEnd(Enum):
-    """Why a prompt ended."""
-
-    FINISHED = 0
-    STOPPED = 1
-    BARGED_IN = 2
 
 
 class Kind(IntEnum):
@@ -134,6 +148,10 @@ def media_event(raw: RawEvent, rate: int) -> MediaEvent | None:
             return DigitHeard(stream, at, position, DIGITS[code], inband)
         case Kind.TONE:
             return ToneHeard(stream, at, position, Tone(code), value, extra)
+        case Kind.PLAY_ENDED:
+            return PlayEnded(stream, at, position, int(value), PlayEnd(code))
+        case Kind.DIGITS_SENT:
+            return DigitsSent(stream, at, position)
         case Kind.WORD_STARTED:
             return WordStarted(stream, at, position, extra)
         case Kind.WORD_ENDED:

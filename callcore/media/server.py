@@ -10,30 +10,20 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from callcore.errors import SetupError
 from callcore.media.events import MediaEvent, media_event
 from callcore.media.frames import FrameBatch, frame_batch
 from callcore.media.settings import Codec, StreamSettings
+from callcore.media.stream import NO_SOCKET, Address, MediaStream, Port
 from callcore.media.vad import load_vad
 from callcore.native import _audio
 
 if TYPE_CHECKING:
     from typing_extensions import CapsuleType
 
-Address = tuple[str, int]
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """A UDP port that streams arrive at."""
-
-    index: int
-    host: str
-    port: int
 
 
 class MediaServer:
@@ -50,6 +40,7 @@ class MediaServer:
         self.host = host
         self.rate = rate
         self._native = _audio.Server(rate, streams)
+        self._sender = _audio.Sender(rate, streams, server=self._native)
         self._batches_wait = asyncio.Event()
         self._events_wait = asyncio.Event()
 
@@ -67,13 +58,17 @@ class MediaServer:
         for fd in self._native.fds():
             loop.remove_reader(fd)
         self._native.stop()
+        self._sender.close()
 
     # ---- ports and streams ----
 
     def bind(self, port: int = 0) -> Port:
-        """Bind another UDP port (0: any); streams of many sources can share it."""
+        """Bind another UDP port (0: any) and the one above it, for reports (RTCP).
+
+        Streams of many sources can share it.
+        """
         try:
-            index, bound = self._native.bind(self.host, port)
+            index, bound = self._native.bind(self.host, port, True)
         except OSError as exc:
             raise SetupError(
                 f"cannot receive RTP on {self.host}:{port}: {exc.strerror}; choose another port"
@@ -94,13 +89,13 @@ class MediaServer:
             stream = self._native.open(port.index, host, source_port, **settings.for_native())
         except OSError as exc:
             raise _refused(exc, port, source) from exc
-        return MediaStream(self._native, stream, settings)
+        return MediaStream(self._native, self._sender, stream, settings, port, source)
 
     def open_pushed(self, settings: StreamSettings | None = None) -> MediaStream:
-        """A stream whose samples are pushed in, by a back end that receives RTP itself."""
+        """A stream that hears what it is fed, by a back end that receives RTP itself."""
         settings = settings or StreamSettings()
-        stream = self._native.open(-1, None, 0, **settings.for_native())
-        return MediaStream(self._native, stream, settings)
+        stream = self._native.open(NO_SOCKET, None, 0, **settings.for_native())
+        return MediaStream(self._native, self._sender, stream, settings, None, None)
 
     def pusher(self) -> CapsuleType:
         """For another extension: a way to push samples without Python (native/receive.h)."""
@@ -130,31 +125,13 @@ class MediaServer:
                 if event is not None:
                     yield event
 
+    def sending(self) -> _audio.SenderReport:
+        """What all streams sent, and how late it left."""
+        return self._sender.counts()
+
     def counts(self) -> _audio.ServerCounts:
         """Packets, those from unannounced sources, overruns, processor time, since the start."""
         return self._native.counts()
-
-
-class MediaStream:
-    """One stream of a media server; `id` names it in frames and events."""
-
-    def __init__(self, native: _audio.Server, stream: int, settings: StreamSettings) -> None:
-        self._native = native
-        self.id = stream
-        self.settings = settings
-
-    def push(self, samples: _audio.Samples) -> None:
-        """Samples that follow the last ones, of a stream opened by `open_pushed`."""
-        self._native.push(self.id, samples)
-
-    def report(self) -> _audio.StreamReport:
-        """What was received, lost, late, made up; level and noise floor in dB of full scale."""
-        return self._native.look(self.id)
-
-    def close(self) -> None:
-        """Stop hearing the stream; closing it again does nothing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._native.close(self.id)
 
 
 def _woken(fd: int, wakes: asyncio.Event) -> None:

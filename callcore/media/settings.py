@@ -14,6 +14,14 @@ from callcore.native._audio import (
 )
 
 
+class Idle(IntEnum):
+    """`enum send_idle` of native/send.h: what is sent while nothing is played."""
+
+    NOTHING = 0
+    SILENCE = 1
+    COMFORT_NOISE = 2
+
+
 class Codec(IntEnum):
     """`enum codec` of native/audio.h: the payloads callcore reads itself."""
 
@@ -55,6 +63,8 @@ class StreamSettings:
     least_delay: float = 0.04
     most_delay: float = 0.3
     """Bounds of the play-out delay beyond what the path itself takes."""
+    idle: Idle = Idle.NOTHING
+    """What the far end gets once something was played to it, and nothing is being played."""
 
     def for_native(self) -> dict[str, Any]:
         """The keyword arguments of `native/`."""

@@ -126,7 +126,9 @@ class Sender:
         noise_level: float = -60.0,
         name: str = "callcore",
         event_room: int = 4096,
-    ) -> None: ...
+        server: Server | None = None,
+    ) -> None:
+        """With a server, what it has to tell is among that server's events."""
     @property
     def event_fd(self) -> int: ...
     def open(
@@ -276,6 +278,7 @@ class Stream:
 
 class ServerCounts(TypedDict):
     packets: int
+    reports: int
     unknown: int
     overflows: int
     ticks: int
@@ -296,7 +299,12 @@ class Batch:
 @final
 class Server:
     def __init__(self, rate: Literal[8000, 16000], streams: int, depth: int = 16) -> None: ...
-    def bind(self, host: str, port: int, /) -> tuple[int, int]: ...
+    def bind(self, host: str, port: int, reports: bool = False, /) -> tuple[int, int]:
+        """Index and port; with `reports` RTCP is taken at the port above it."""
+    def sockets(self, index: int, /) -> tuple[int, int]:
+        """The file descriptors of RTP and RTCP; -1: none."""
+    def link(self, stream: int, sender: Sender, handle: int, /) -> None:
+        """Tie a stream to its sending half: speech stops prompts, reports tell what came."""
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def open(self, socket: int, host: str | None, port: int, /, **settings: Any) -> int: ...

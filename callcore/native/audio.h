@@ -13,6 +13,12 @@
 
 enum { FRAME_MS = 20, MAX_RATE = 16000, MAX_FRAME = MAX_RATE * FRAME_MS / 1000 };
 
+/* Where packets come from or go to: IPv6, or IPv4 in its mapped form; port in host order. */
+struct address {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
 /* ---- memory.c: every allocation of the audio path, with a mode for tests in which it fails ---- */
 
 /* Zeroed memory, or NULL. */
@@ -43,7 +49,7 @@ size_t codec_encode(enum codec codec, const int16_t *samples, size_t count, uint
 
 /* ---- rtp.c: RFC 3550 packets and RFC 4733 telephone-events ---- */
 
-enum { RTP_HEADER = 12 };
+enum { RTP_HEADER = 12, NO_PAYLOAD_TYPE = 255 };
 
 enum rtp_fault {
     RTP_OK,

@@ -42,6 +42,11 @@ int port_of(PyObject *object, void *port);
 /* module_server.c: a numeric host and a port as an address; 0, or -1 with an exception. */
 int address_of(const char *host, unsigned port, struct address *address);
 
+/* The receiver in a Server; NULL: exception. */
+struct receiver *receiver_of(PyObject *object);
+/* module_sender.c: the sender in a Sender made for that server; NULL: exception. */
+struct sender *sender_of(PyObject *object, const PyObject *server);
+
 /* module_prompt.c: the prompt in a Prompt, which holds it; NULL: exception. */
 struct prompt *prompt_of(PyObject *object);
 

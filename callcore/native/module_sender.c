@@ -6,16 +6,40 @@
 struct py_sender {
     PyObject_HEAD
     struct sender *sender; /* NULL: closed */
-    struct events *events;
+    PyObject *server;      /* whose streams it sends to, and whose events it tells; NULL: none */
+    struct events *events; /* its own, without a server */
 };
+
+static PyTypeObject *sender_type;
+
+/* Where the events go: to the server's queue, or one of its own. 0, or -1: exception. */
+static int tie(struct py_sender *self, PyObject *server, size_t room,
+               struct sender_settings *settings)
+{
+    if (server == NULL || server == Py_None) {
+        settings->events = self->events = events_new(room);
+        if (self->events == NULL)
+            PyErr_NoMemory();
+        return self->events != NULL ? 0 : -1;
+    }
+    struct receiver *receiver = receiver_of(server);
+    if (receiver == NULL)
+        return -1;
+    self->server = Py_NewRef(server);
+    settings->events = receiver_events(receiver);
+    return 0;
+}
 
 static PyObject *new_sender(PyTypeObject *type, PyObject *arguments, PyObject *names)
 {
-    static char *keywords[] = {"rate", "room", "noise_level", "name", "event_room", NULL};
+    static char *keywords[] = {"rate", "room", "noise_level", "name", "event_room",
+                               "server", NULL};
+    PyObject *server = NULL;
     struct sender_settings settings = {.rate = 8000, .noise_level = -60.0f, .name = "callcore"};
     Py_ssize_t room = 1024, event_room = 4096;
-    if (!PyArg_ParseTupleAndKeywords(arguments, names, "|Infsn", keywords, &settings.rate,
-                                     &room, &settings.noise_level, &settings.name, &event_room))
+    if (!PyArg_ParseTupleAndKeywords(arguments, names, "|InfsnO", keywords, &settings.rate,
+                                     &room, &settings.noise_level, &settings.name, &event_room,
+                                     &server))
         return NULL;
     if ((settings.rate != 8000 && settings.rate != 16000) || room < 1 || event_room < 1) {
         PyErr_SetString(PyExc_ValueError, "the rate is 8000 or 16000, room at least 1");
@@ -26,17 +50,15 @@ static PyObject *new_sender(PyTypeObject *type, PyObject *arguments, PyObject *n
     if (self == NULL)
         return NULL;
     settings.room = (size_t)room;
-    settings.events = self->events = events_new((size_t)event_room);
-    if (self->events != NULL)
-        self->sender = sender_new(&settings);
-    if (self->sender == NULL) {
-        if (self->events == NULL || errno == ENOMEM)
+    if (tie(self, server, (size_t)event_room, &settings) == 0
+        && (self->sender = sender_new(&settings)) == NULL) {
+        if (errno == ENOMEM)
             PyErr_NoMemory();
         else
             PyErr_SetFromErrno(PyExc_OSError);
-        Py_DECREF((PyObject *)self);
-        return NULL;
     }
+    if (self->sender == NULL)
+        Py_CLEAR(self);
     return (PyObject *)self;
 }
 
@@ -46,8 +68,11 @@ static PyObject *close_sender(PyObject *object, PyObject *unused)
     (void)unused;
     struct py_sender *self = (struct py_sender *)object;
     struct sender *sender = self->sender;
+    struct receiver *receiver = self->server != NULL ? receiver_of(self->server) : NULL;
     self->sender = NULL;
     Py_BEGIN_ALLOW_THREADS
+    if (receiver != NULL && sender != NULL)
+        receiver_unlink(receiver, sender);
     sender_free(sender);
     Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
@@ -59,12 +84,13 @@ static void dealloc(PyObject *object)
     struct py_sender *self = (struct py_sender *)object;
     Py_XDECREF(close_sender(object, NULL));
     events_free(self->events);
+    Py_XDECREF(self->server);
     freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
     release(object);
     Py_DECREF(type);
 }
 
-static struct sender *sender_of(PyObject *object)
+static struct sender *opened(PyObject *object)
 {
     struct sender *sender = ((struct py_sender *)object)->sender;
     if (sender == NULL)
@@ -79,7 +105,7 @@ static PyObject *none_or(enum send_fault fault)
 
 static PyObject *open_stream(PyObject *object, PyObject *arguments, PyObject *names)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct send_settings settings;
     uint32_t handle;
     if (sender == NULL || send_settings_of(arguments, names, &settings) < 0 ||
@@ -90,7 +116,7 @@ static PyObject *open_stream(PyObject *object, PyObject *arguments, PyObject *na
 
 static PyObject *close_stream(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     uint32_t handle;
     if (sender == NULL || !PyArg_ParseTuple(arguments, "I", &handle))
         return NULL;
@@ -99,7 +125,7 @@ static PyObject *close_stream(PyObject *object, PyObject *arguments)
 
 static PyObject *redirect(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct address to, rtcp_to;
     uint32_t handle;
     if (sender == NULL || !PyArg_ParseTuple(arguments, "IO&O&", &handle, address_converter, &to,
@@ -110,7 +136,7 @@ static PyObject *redirect(PyObject *object, PyObject *arguments)
 
 static PyObject *play(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     PyObject *played;
     uint32_t handle, turns = 1, number;
     int interruptible = 1;
@@ -126,7 +152,7 @@ static PyObject *play(PyObject *object, PyObject *arguments)
 
 static PyObject *push(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     PyObject *samples;
     Py_buffer view;
     uint32_t handle;
@@ -144,7 +170,7 @@ static PyObject *push(PyObject *object, PyObject *arguments)
 
 static PyObject *stop(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     uint32_t handle;
     if (sender == NULL || !PyArg_ParseTuple(arguments, "I", &handle))
         return NULL;
@@ -153,7 +179,7 @@ static PyObject *stop(PyObject *object, PyObject *arguments)
 
 static PyObject *barge_in(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     uint32_t handle;
     if (sender == NULL || !PyArg_ParseTuple(arguments, "I", &handle))
         return NULL;
@@ -163,7 +189,7 @@ static PyObject *barge_in(PyObject *object, PyObject *arguments)
 
 static PyObject *send_digits(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct digit digits[DIGITS_ROOM];
     const char *keys;
     uint32_t handle;
@@ -177,7 +203,7 @@ static PyObject *send_digits(PyObject *object, PyObject *arguments)
 
 static PyObject *reception(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct reception seen;
     uint32_t handle;
     if (sender == NULL ||
@@ -189,7 +215,7 @@ static PyObject *reception(PyObject *object, PyObject *arguments)
 
 static PyObject *rtcp(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     enum rtcp_fault fault = RTCP_OK;
     Py_buffer datagram;
     uint32_t handle;
@@ -204,7 +230,7 @@ static PyObject *rtcp(PyObject *object, PyObject *arguments)
 
 static PyObject *stream_counts(PyObject *object, PyObject *arguments)
 {
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct send_counts counts;
     uint32_t handle;
     if (sender == NULL || !PyArg_ParseTuple(arguments, "I", &handle) ||
@@ -216,7 +242,7 @@ static PyObject *stream_counts(PyObject *object, PyObject *arguments)
 static PyObject *counts(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    struct sender *sender = sender_of(object);
+    struct sender *sender = opened(object);
     struct sender_counts all;
     if (sender == NULL)
         return NULL;
@@ -227,13 +253,15 @@ static PyObject *counts(PyObject *object, PyObject *unused)
 static PyObject *events(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return taken_events(((struct py_sender *)object)->events);
+    struct py_sender *self = (struct py_sender *)object;
+    return self->events != NULL ? taken_events(self->events) : PyList_New(0);
 }
 
 static PyObject *event_fd(PyObject *object, void *unused)
 {
     (void)unused;
-    return PyLong_FromLong(events_fd(((struct py_sender *)object)->events));
+    struct py_sender *self = (struct py_sender *)object;
+    return PyLong_FromLong(self->events != NULL ? events_fd(self->events) : -1);
 }
 
 #define WITH_NAMES(function) ((PyCFunction)(void (*)(void))(function))
@@ -277,7 +305,20 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
+struct sender *sender_of(PyObject *object, const PyObject *server)
+{
+    if (!PyObject_TypeCheck(object, sender_type)
+        || ((struct py_sender *)object)->server != server) {
+        PyErr_SetString(PyExc_TypeError, "a Sender made for this server is needed");
+        return NULL;
+    }
+    return opened(object);
+}
+
 int add_sender(PyObject *module)
 {
-    return add_type(module, &spec);
+    sender_type = (PyTypeObject *)PyType_FromSpec(&spec);
+    if (sender_type == NULL)
+        return -1;
+    return PyModule_AddObjectRef(module, "Sender", (PyObject *)sender_type);
 }

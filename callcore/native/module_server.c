@@ -19,7 +19,7 @@ typedef struct {
     Py_ssize_t shape[2], strides[2];
 } Batch;
 
-static PyTypeObject *batch_type;
+static PyTypeObject *batch_type, *server_type;
 
 static PyObject *os_error(int number)
 {
@@ -182,12 +182,22 @@ static PyObject *server_bind(Server *self, PyObject *arguments)
 {
     const char *host;
     uint16_t port, bound = 0;
-    if (!PyArg_ParseTuple(arguments, "sO&", &host, port_of, &port))
+    int reports = 0;
+    if (!PyArg_ParseTuple(arguments, "sO&|p", &host, port_of, &port, &reports))
         return NULL;
-    const int index = receiver_bind(self->receiver, host, port, &bound);
+    const int index = receiver_bind(self->receiver, host, port, reports != 0, &bound);
     if (index < 0)
         return os_error(-index);
     return Py_BuildValue("(iH)", index, bound);
+}
+
+static PyObject *server_sockets(Server *self, PyObject *argument)
+{
+    const long index = PyLong_AsLong(argument);
+    if (index == -1 && PyErr_Occurred())
+        return NULL;
+    return Py_BuildValue("(ii)", receiver_socket(self->receiver, (int)index),
+                         receiver_report_socket(self->receiver, (int)index));
 }
 
 static PyObject *server_start(Server *self, PyObject *unused)
@@ -271,6 +281,23 @@ static PyObject *server_push(Server *self, PyObject *arguments)
     Py_RETURN_NONE;
 }
 
+static PyObject *server_link(Server *self, PyObject *arguments)
+{
+    int failure;
+    unsigned id;
+    PyObject *sender;
+    struct link link;
+    if (!PyArg_ParseTuple(arguments, "IOI", &id, &sender, &link.handle)
+        || (link.sender = sender_of(sender, (PyObject *)self)) == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    failure = receiver_link(self->receiver, id, &link);
+    Py_END_ALLOW_THREADS
+    if (failure)
+        return os_error(failure);
+    Py_RETURN_NONE;
+}
+
 static void pusher_gone(PyObject *capsule)
 {
     Py_XDECREF((PyObject *)PyCapsule_GetContext(capsule));
@@ -304,8 +331,8 @@ static PyObject *server_counts(Server *self, PyObject *unused)
     struct receiver_counts counts;
     (void)unused;
     receiver_counts(self->receiver, &counts);
-    return Py_BuildValue("{sK sK sK sK sK sL sK sK}", "packets", counts.packets, "unknown",
-                         counts.unknown, "overflows", counts.overflows, "ticks", counts.ticks,
+    return Py_BuildValue("{sK sK sK sK sK sK sL sK sK}", "packets", counts.packets, "reports",
+                         counts.reports, "unknown", counts.unknown, "overflows", counts.overflows, "ticks", counts.ticks,
                          "missed_ticks", counts.missed_ticks, "cpu_ns", counts.cpu_ns,
                          "overruns", batches_overruns(receiver_batches(self->receiver)),
                          "events_dropped", events_dropped(receiver_events(self->receiver)));
@@ -335,6 +362,8 @@ static PyObject *server_fds(Server *self, PyObject *unused)
 
 static PyMethodDef server_methods[] = {
     {"bind", (PyCFunction)server_bind, METH_VARARGS, NULL},
+    {"sockets", (PyCFunction)server_sockets, METH_O, NULL},
+    {"link", (PyCFunction)server_link, METH_VARARGS, NULL},
     {"start", (PyCFunction)server_start, METH_NOARGS, NULL},
     {"stop", (PyCFunction)server_stop, METH_NOARGS, NULL},
     {"open", (PyCFunction)(void (*)(void))server_open, METH_VARARGS | METH_KEYWORDS, NULL},
@@ -364,10 +393,21 @@ static PyType_Spec server_spec = {
     .slots = server_slots,
 };
 
+struct receiver *receiver_of(PyObject *object)
+{
+    if (PyObject_TypeCheck(object, server_type))
+        return ((Server *)object)->receiver;
+    PyErr_SetString(PyExc_TypeError, "a Server is needed");
+    return NULL;
+}
+
 int add_server(PyObject *module)
 {
     batch_type = (PyTypeObject *)PyType_FromSpec(&batch_spec);
     if (batch_type == NULL || PyModule_AddObjectRef(module, "Batch", (PyObject *)batch_type) < 0)
         return -1;
-    return add_type(module, &server_spec);
+    server_type = (PyTypeObject *)PyType_FromSpec(&server_spec);
+    if (server_type == NULL)
+        return -1;
+    return PyModule_AddObjectRef(module, "Server", (PyObject *)server_type);
 }

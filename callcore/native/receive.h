@@ -3,13 +3,11 @@
 #define CALLCORE_RECEIVE_H
 
 #include "audio.h"
+#include "send.h"
 
 /* ---- stream.c: one source of RTP, or of frames pushed in ---- */
 
-enum {
-    NO_PAYLOAD_TYPE = 255,
-    MAX_DATAGRAM = 2048 /* longer ones are refused as malformed */
-};
+enum { MAX_DATAGRAM = 2048 }; /* longer ones are refused as malformed */
 
 struct stream_settings {
     enum codec codec;
@@ -20,6 +18,12 @@ struct stream_settings {
     unsigned detect;      /* DETECT_… flags */
     struct speech_settings speech;
     uint32_t least_delay_ms, most_delay_ms; /* of play-out */
+};
+
+/* The sending half of a stream: told when speech begins, and what comes of the far end's reports. */
+struct link {
+    struct sender *sender; /* NULL: nothing is sent */
+    uint32_t handle;
 };
 
 struct stream_counts {
@@ -56,6 +60,7 @@ struct stream {
     struct jitter *jitter;    /* NULL: no frames wanted */
     struct detectors *detectors; /* NULL: none wanted */
     struct events *events;    /* not owned */
+    struct link link;         /* not owned */
     int16_t pending[MAX_FRAME]; /* last: what is needed for every packet lies together */
 };
 
@@ -105,12 +110,6 @@ int batches_fd(const struct batches *batches);
 
 /* ---- sources.c: which stream a datagram belongs to ---- */
 
-/* Where a packet comes from: IPv6, or IPv4 in its mapped form; port in host order. */
-struct address {
-    uint8_t ip[16];
-    uint16_t port;
-};
-
 enum { NO_SOCKET = -1 }; /* of a stream whose samples are pushed in */
 
 struct sources;
@@ -134,6 +133,11 @@ void sources_learnt(struct sources *sources, uint32_t id, const struct address *
 size_t sources_used(const struct sources *sources);
 struct stream *sources_at(const struct sources *sources, size_t place);
 
+/* ---- sockets.c ---- */
+
+/* A socket bound to a numeric host and a port (0: any), and the port; or a negative errno. */
+int udp_socket(const char *host, uint16_t port, uint16_t *bound);
+
 /* ---- receiver.c: the thread that receives for all streams ---- */
 
 struct receiver;
@@ -141,6 +145,7 @@ struct receiver;
 struct receiver_counts {
     uint64_t packets;   /* datagrams read */
     uint64_t unknown;   /* from a source that nobody announced: dropped */
+    uint64_t reports;   /* datagrams of RTCP */
     uint64_t overflows; /* dropped by the kernel, its buffer being full */
     uint64_t ticks, missed_ticks; /* frames not taken in time: the thread did not get the processor */
     int64_t cpu_ns;     /* processor time of the thread */
@@ -152,10 +157,13 @@ struct receiver *receiver_new(uint32_t rate, size_t room, size_t depth);
 int receiver_start(struct receiver *receiver);
 void receiver_stop(struct receiver *receiver);
 void receiver_free(struct receiver *receiver);
-/* Bind a UDP socket to a numeric host and a port (0: any); its index and port, or a negative errno. */
-int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, uint16_t *bound);
-/* The socket of an index, for sending. */
+/* Bind a UDP socket to a numeric host and a port (0: any); its index and port, or a negative errno.
+ * `reports`: RTCP is taken at the port above it, too. */
+int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, bool reports,
+                  uint16_t *bound);
+/* The socket of an index, for sending, and that of its reports; -1: none. */
 int receiver_socket(const struct receiver *receiver, int index);
+int receiver_report_socket(const struct receiver *receiver, int index);
 /* Add a stream on one of the sockets. `source` NULL: learnt from the first packet, for which the
  * socket must be the stream's own. Returns its id, or a negative errno (EEXIST, ENOSPC, ENOMEM). */
 int64_t receiver_open(struct receiver *receiver, int socket, const struct address *source,
@@ -163,6 +171,10 @@ int64_t receiver_open(struct receiver *receiver, int socket, const struct addres
 /* 0 or ESRCH. */
 int receiver_close(struct receiver *receiver, uint32_t stream);
 int receiver_push(struct receiver *receiver, uint32_t stream, const int16_t *samples, size_t count);
+
+/* Tie a stream to its sending half; 0 or ESRCH. Before a sender ends, all its ties must end. */
+int receiver_link(struct receiver *receiver, uint32_t stream, const struct link *link);
+void receiver_unlink(struct receiver *receiver, const struct sender *sender);
 
 /* What another extension needs to push without Python: Server.pusher() gives it in a capsule of the
  * name PUSHER, which must be kept for as long as `push` is called. */

@@ -9,9 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -27,7 +25,8 @@ enum {
     AHEAD = 3,              /* packets between the steps of asking for a stream's memory */
     NAP_NS = 2000000,       /* packets that come meanwhile are read together */
     EVENTS_ROOM = 8192,
-    SOCKET_BUFFER = 4 << 20, /* asked for; the kernel may give less */
+    PORT_TRIES = 16,        /* for a port with a free one above it */
+    TICKS_A_SECOND = 1000 / FRAME_MS,
     MOST_TICKS = 5,         /* made up for after the thread had no processor */
     TICK = MAX_SOCKETS, STOP /* what epoll tells besides the sockets' indices */
 };
@@ -47,6 +46,7 @@ struct receiver {
     size_t frame;
     int sockets[MAX_SOCKETS];
     uint32_t overflows[MAX_SOCKETS]; /* the kernel's own count, as last told */
+    int reports[MAX_SOCKETS];        /* the socket whose RTCP comes here; -1: this is for RTP */
     int socket_count;
     int poll, timer, stop;
     bool running;
@@ -127,54 +127,16 @@ void receiver_free(struct receiver *receiver)
 
 /* ---- sockets ---- */
 
-static int resolve(const char *host, uint16_t port, struct addrinfo **found)
+static int bind_one(struct receiver *receiver, const char *host, uint16_t port, int reports,
+                    uint16_t *bound)
 {
-    char service[8];
-    const struct addrinfo hints = {
-        .ai_family = AF_UNSPEC,
-        .ai_socktype = SOCK_DGRAM,
-        .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-    };
-    snprintf(service, sizeof service, "%u", port);
-    return getaddrinfo(host, service, &hints, found) == 0 ? 0 : EINVAL;
-}
-
-static int bind_socket(const struct addrinfo *where, uint16_t *bound)
-{
-    const int yes = 1, room = SOCKET_BUFFER;
-    struct sockaddr_in6 name;
-    socklen_t length = sizeof name;
-    const int fd = socket(where->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    /* Beyond rmem_max where we may; what the kernel gives is enough for some hundred streams. */
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes) != 0
-        || bind(fd, where->ai_addr, where->ai_addrlen) != 0
-        || getsockname(fd, (struct sockaddr *)&name, &length) != 0) {
-        const int failure = errno;
-        close(fd);
-        return -failure;
-    }
-    /* The port stands at the same place in sockaddr_in and sockaddr_in6. */
-    *bound = ntohs(name.sin6_port);
-    return fd;
-}
-
-int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, uint16_t *bound)
-{
-    struct addrinfo *where;
     if (receiver->socket_count == MAX_SOCKETS)
         return -EMFILE;
-    const int wrong = resolve(host, port, &where);
-    if (wrong)
-        return -wrong;
-    const int fd = bind_socket(where, bound);
-    freeaddrinfo(where);
+    const int fd = udp_socket(host, port, bound);
     if (fd < 0)
         return fd;
     receiver->sockets[receiver->socket_count] = fd; /* before the thread can be told of it */
+    receiver->reports[receiver->socket_count] = reports;
     if (watch(receiver, fd, (uint32_t)receiver->socket_count) != 0) {
         const int failure = errno;
         close(fd);
@@ -183,9 +145,39 @@ int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, ui
     return receiver->socket_count++;
 }
 
+int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, bool reports,
+                  uint16_t *bound)
+{
+    uint16_t above;
+    int tries = port == 0 && reports ? PORT_TRIES : 1;
+    for (;;) {
+        const int index = bind_one(receiver, host, port, NO_SOCKET, bound);
+        if (index < 0 || !reports)
+            return index;
+        const int taken = *bound == UINT16_MAX
+            ? -EADDRINUSE
+            : bind_one(receiver, host, (uint16_t)(*bound + 1), index, &above);
+        if (taken >= 0)
+            return index;
+        /* The port above belongs to somebody else: nothing stays half open. */
+        close(receiver->sockets[index]);
+        receiver->socket_count = index;
+        if (--tries == 0)
+            return taken;
+    }
+}
+
 int receiver_socket(const struct receiver *receiver, int index)
 {
     return index >= 0 && index < receiver->socket_count ? receiver->sockets[index] : -1;
+}
+
+int receiver_report_socket(const struct receiver *receiver, int index)
+{
+    const int above = index + 1;
+    return above < receiver->socket_count && receiver->reports[above] == index
+        ? receiver->sockets[above]
+        : -1;
 }
 
 /* ---- packets ---- */
@@ -253,14 +245,55 @@ static void prefetch_packets(const struct inbox *inbox, size_t place, size_t cou
     }
 }
 
+/* RFC 5761 §4: RTCP on the port of RTP is told by its packet types. */
+static bool is_report(const struct inbox *inbox, size_t place)
+{
+    const uint8_t type = inbox->datagrams[place][1];
+    return inbox->messages[place].msg_len >= 8 && type >= 192 && type <= 223;
+}
+
+static void receive_report(struct receiver *receiver, const struct stream *stream, size_t place,
+                           int64_t now)
+{
+    const struct inbox *inbox = &receiver->inbox;
+    const size_t length = inbox->messages[place].msg_len;
+    enum rtcp_fault fault; /* counted by the sender */
+    receiver->counts.reports++;
+    if (stream->link.sender != NULL && length <= MAX_DATAGRAM)
+        (void)sender_rtcp(stream->link.sender, stream->link.handle, inbox->datagrams[place],
+                          length, now, &fault);
+}
+
 static void receive_all(struct receiver *receiver, size_t count, int64_t now)
 {
     struct inbox *inbox = &receiver->inbox;
     for (size_t i = 0; i < count; i++) {
         prefetch_packets(inbox, i, count);
-        if (inbox->streams[i] != NULL)
+        if (inbox->streams[i] == NULL)
+            continue;
+        if (is_report(inbox, i))
+            receive_report(receiver, inbox->streams[i], i, now);
+        else
             stream_receive(inbox->streams[i], inbox->datagrams[i], inbox->messages[i].msg_len,
                            now);
+    }
+}
+
+/* Reports come from the port above the stream's (RFC 3550 §11), or from its own. */
+static void receive_reports(struct receiver *receiver, int socket, size_t count, int64_t now)
+{
+    struct inbox *inbox = &receiver->inbox;
+    for (size_t i = 0; i < count; i++) {
+        struct address source;
+        address_of(&inbox->names[i], &source);
+        struct stream *stream = sources_by_address(receiver->sources, socket, &source);
+        source.port--;
+        if (stream == NULL)
+            stream = sources_by_address(receiver->sources, socket, &source);
+        if (stream != NULL)
+            receive_report(receiver, stream, i, now);
+        else
+            receiver->counts.unknown++;
     }
 }
 
@@ -281,8 +314,12 @@ static bool read_some(struct receiver *receiver, int socket)
     pthread_mutex_lock(&receiver->lock);
     receiver->counts.packets += (uint64_t)count;
     note_overflows(receiver, socket, &inbox->messages[count - 1].msg_hdr);
-    find_streams(receiver, socket, (size_t)count);
-    receive_all(receiver, (size_t)count, now);
+    if (receiver->reports[socket] != NO_SOCKET) {
+        receive_reports(receiver, receiver->reports[socket], (size_t)count, now);
+    } else {
+        find_streams(receiver, socket, (size_t)count);
+        receive_all(receiver, (size_t)count, now);
+    }
     pthread_mutex_unlock(&receiver->lock);
     return count == MESSAGES;
 }
@@ -308,6 +345,20 @@ static void take_frame(struct stream *stream, struct batch *batch, size_t frame,
     batch->kinds[batch->count++] = (uint8_t)kind;
 }
 
+/* What was received, for the reports to the far end. */
+static void tell_reception(const struct stream *stream)
+{
+    const struct sequence *sequence = &stream->sequence;
+    const struct reception reception = {
+        .ssrc = stream->ssrc,
+        .expected = sequence_expected(sequence),
+        .received = sequence->received,
+        .highest = sequence->highest,
+        .jitter = (uint32_t)sequence->jitter,
+    };
+    (void)sender_reception(stream->link.sender, stream->link.handle, &reception);
+}
+
 static void prefetch_ticks(const struct sources *sources, size_t place, size_t used)
 {
     for (unsigned step = 0; step < PREFETCH_STEPS; step++) {
@@ -331,6 +382,9 @@ static void tick(struct receiver *receiver, int64_t now)
         stream_tick(stream, now);
         if (stream->jitter != NULL)
             take_frame(stream, batch, receiver->frame, now);
+        /* Not all in the same tick. */
+        if (stream->link.sender != NULL && (receiver->counts.ticks + i) % TICKS_A_SECOND == 0)
+            tell_reception(stream);
     }
     receiver->counts.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     pthread_mutex_unlock(&receiver->lock);
@@ -470,6 +524,27 @@ int receiver_look(struct receiver *receiver, uint32_t id, struct stream_look *lo
         stream_look(stream, look);
     pthread_mutex_unlock(&receiver->lock);
     return stream != NULL ? 0 : ESRCH;
+}
+
+int receiver_link(struct receiver *receiver, uint32_t id, const struct link *link)
+{
+    pthread_mutex_lock(&receiver->lock);
+    struct stream *stream = sources_by_id(receiver->sources, id);
+    if (stream != NULL)
+        stream->link = *link;
+    pthread_mutex_unlock(&receiver->lock);
+    return stream != NULL ? 0 : ESRCH;
+}
+
+void receiver_unlink(struct receiver *receiver, const struct sender *sender)
+{
+    pthread_mutex_lock(&receiver->lock);
+    for (size_t i = 0; i < sources_used(receiver->sources); i++) {
+        struct stream *stream = sources_at(receiver->sources, i);
+        if (stream != NULL && stream->link.sender == sender)
+            stream->link = (struct link){0};
+    }
+    pthread_mutex_unlock(&receiver->lock);
 }
 
 void receiver_counts(struct receiver *receiver, struct receiver_counts *counts)

@@ -6,7 +6,7 @@
 #ifndef CALLCORE_SEND_H
 #define CALLCORE_SEND_H
 
-#include "receive.h"
+#include "audio.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -96,6 +96,8 @@ static void tell(struct stream *stream, struct audio_event *event, int64_t now)
     event->stream = stream->id;
     event->at = now;
     events_put(stream->events, event);
+    if (event->kind == EVENT_SPEECH_STARTED && stream->link.sender != NULL)
+        sender_barge_in(stream->link.sender, stream->link.handle);
 }
 
 /* What a frame, decided to be speech or not, brings; with it, all up to its end is analysed. */

@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from callcore.errors import ActionRefused
-from callcore.media.server import MediaServer, MediaStream, Port
+from callcore.media.server import MediaServer
 from callcore.media.settings import Codec, StreamSettings
+from callcore.media.stream import MediaStream, Port
 from callcore.telephony.ari import AriConnection
 
 #: Asterisk's name of what each codec sends, by rate.

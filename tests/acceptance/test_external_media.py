@@ -18,7 +18,8 @@ from callcore.lab.sipp import callers, write_ulaw
 from callcore.media.events import MediaEvent, SpeechEnded, SpeechStarted
 from callcore.media.frames import FrameKind
 from callcore.media.recorder import StereoRecorder
-from callcore.media.server import MediaServer, MediaStream
+from callcore.media.server import MediaServer
+from callcore.media.stream import MediaStream
 from callcore.telephony.ari import AriConnection, AriSettings, new_session
 from callcore.telephony.ari_models import AnyAriEvent, EventDecoder, StasisStart
 from callcore.telephony.external_media import open_external_media
