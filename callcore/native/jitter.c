@@ -51,7 +51,8 @@ struct jitter *jitter_new(uint32_t rate, uint32_t least_ms, uint32_t most_ms)
     const uint32_t room_ms = (RING - KEPT) * 1000 / rate / 2;
     jitter->rate = rate;
     jitter->frame = rate * FRAME_MS / 1000;
-    delay_init(&jitter->delay, rate, least_ms, most_ms < room_ms ? most_ms : room_ms);
+    const uint32_t most = most_ms < room_ms ? most_ms : room_ms;
+    delay_init(&jitter->delay, rate, least_ms < most ? least_ms : most, most);
     conceal_init(&jitter->conceal, rate);
     return jitter;
 }

@@ -65,7 +65,7 @@ PyMODINIT_FUNC PyInit__audio(void)
     /* Each file's part of the module. */
     static int (*const parts[])(PyObject *) = {
         add_codecs, add_parts, add_rtcp, add_prompt, add_outgoing,
-        add_sender, add_detectors, add_server, add_load,
+        add_sender, add_detectors, add_server, add_load, add_speech,
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i](module) < 0) {

@@ -16,6 +16,7 @@ int add_outgoing(PyObject *module);
 int add_sender(PyObject *module);
 int add_detectors(PyObject *module);
 int add_parts(PyObject *module);
+int add_speech(PyObject *module);
 int add_server(PyObject *module);
 int add_load(PyObject *module);
 

@@ -266,6 +266,15 @@ static PyObject *jitter_py_put(Jitter *self, PyObject *arguments)
     return PyLong_FromLong(verdict);
 }
 
+static PyObject *jitter_py_skip(Jitter *self, PyObject *argument)
+{
+    const unsigned long sequence = PyLong_AsUnsignedLong(argument);
+    if (sequence == (unsigned long)-1 && PyErr_Occurred())
+        return NULL;
+    jitter_skip(self->jitter, (uint32_t)sequence);
+    Py_RETURN_NONE;
+}
+
 static PyObject *jitter_py_get(Jitter *self, PyObject *argument)
 {
     int16_t frame[MAX_FRAME];
@@ -292,6 +301,7 @@ static PyObject *jitter_py_report(Jitter *self, PyObject *unused)
 
 static PyMethodDef jitter_methods[] = {
     {"put", (PyCFunction)jitter_py_put, METH_VARARGS, NULL},
+    {"skip", (PyCFunction)jitter_py_skip, METH_O, NULL},
     {"get", (PyCFunction)jitter_py_get, METH_O, NULL},
     {"report", (PyCFunction)jitter_py_report, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
