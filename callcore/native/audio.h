@@ -310,40 +310,7 @@ void speech_init(struct speech *speech, const struct speech_settings *settings, 
 size_t speech_frame(struct speech *speech, bool decision, const struct measures *measures,
                     int64_t position, size_t count, struct audio_event out[2]);
 
-/* ---- halve.c, dtmf.c: what detectors.c is made of; all detectors work at 8000 Hz ---- */
-
-enum { HALVE_TAPS = 19, HALVE_DELAY = HALVE_TAPS / 2 };
-
-struct halve {
-    int16_t history[HALVE_TAPS - 1];
-    size_t odd; /* 1: the next sample is one that is left out */
-};
-
-/* From 16 to 8 kHz, at most MAX_FRAME samples; returns how many were made. The first belongs to the
- * moment HALVE_DELAY samples before the first, or where `odd` was 1 the second, of `samples`. */
-size_t halve(struct halve *halve, const int16_t *samples, size_t count, int16_t *halved);
-
-struct dtmf;
-
-struct dtmf *dtmf_new(void);
-void dtmf_free(struct dtmf *dtmf);
-size_t dtmf_size(void);
-/* EVENT_TONE_DIGIT when a digit has ended; position: where it began. Returns the events filled. */
-size_t dtmf_frame(struct dtmf *dtmf, const int16_t *samples, size_t count, int64_t position,
-                  struct audio_event *out, size_t room);
-
-/* ---- fourier.c: the spectrum that tones.c and spectrum.c share ---- */
-
-enum {
-    SPECTRUM_WINDOW = 512, /* samples at 8000 Hz: 64 ms */
-    SPECTRUM_HOP = 160,
-    SPECTRUM_BINS = SPECTRUM_WINDOW / 2 + 1
-};
-
-/* Hann-windowed; the sum over the bins is the mean square of the window's samples. */
-void power_spectrum(const int16_t *samples, float *power);
-
-/* ---- tones.c and cadence.c: call progress tones, fax, beeps ---- */
+/* ---- detectors.c: what a stream is listened to for, beyond speech ---- */
 
 enum tone_kind {
     TONE_NONE,
@@ -356,81 +323,7 @@ enum tone_kind {
     TONE_BEEP        /* of a voicemail box: speak now; told when quiet has followed it */
 };
 
-enum { TONE_PAST = 2, TONE_RISE = 6, TONE_BINS = 146 };
-
-/* One or two steady frequencies. Times: samples of the detector's own clock. */
-struct tone {
-    float hertz[2]; /* low, high; 0: only one */
-    float peak, last; /* power of its lines */
-    float rest;       /* least power beside them */
-    float sum;        /* of their power in the pure hops */
-    float rise[TONE_RISE]; /* the same in the first hops, from TONE_PAST before it was seen */
-    int risen;
-    int pure, impure; /* hops that held nothing else; hops in a row that held other sound */
-    int64_t start, onset, end;
-};
-
-/* What one hop says to cadence_hop. */
-struct hop_facts {
-    int64_t clock;              /* middle of the window */
-    const struct tone *ended;   /* NULL: none did */
-    const struct tone *lasting; /* NULL: none is on */
-    float total;                /* mean square of everything */
-    bool other;                 /* sound that is no tone has lasted */
-};
-
-struct cadence {
-    struct tone last, candidate, first;
-    enum tone_kind pattern, awaited;
-    int stage; /* special information tones heard in order */
-    int disturbed;
-    int64_t quiet_needed, other_at, ced_until;
-    bool told;
-    struct audio_event event;
-};
-
-struct tones {
-    int64_t clock;
-    unsigned hop;
-    bool on;
-    int other;
-    struct tone tone;
-    float past[TONE_PAST][TONE_BINS];
-    struct cadence cadence;
-};
-
-struct tones *tones_new(void);
-void tones_free(struct tones *tones);
-size_t tones_size(void);
-/* Hear one spectrum; `position`: of the middle of its window. EVENT_TONE, code: enum tone_kind;
- * position: where the tone began. At most one event. */
-size_t tones_hop(struct tones *tones, const float *power, int64_t position,
-                 struct audio_event *out, size_t room);
-size_t cadence_hop(struct cadence *cadence, const struct hop_facts *facts, int64_t position,
-                   struct audio_event *out, size_t room);
-
-/* ---- words.c: bursts of sound between pauses ---- */
-
-struct words {
-    float floor, peak; /* power of the noise, and of the loudest of late */
-    float energy, sum; /* of the block being filled; of `summed` loud blocks of the word */
-    uint32_t filled, block;
-    uint32_t loud, gap; /* loud, and within a word quiet, blocks in a row */
-    uint32_t length;    /* blocks of the word so far, pauses in it counted; 0: in none */
-    uint32_t summed;
-    bool told;
-};
-
-struct words *words_new(void);
-void words_free(struct words *words);
-size_t words_size(void);
-size_t words_frame(struct words *words, const int16_t *samples, size_t count, int64_t position,
-                   struct audio_event *out, size_t room);
-
-/* ---- spectrum.c: spectral features of what is heard ---- */
-
 enum { SPECTRUM_CENTROID, SPECTRUM_FLATNESS, SPECTRUM_ROLL_OFF, SPECTRUM_FLUX, SPECTRUM_FEATURES };
-enum { SPECTRUM_BANDS = 64 };
 
 /* Over the hops that were not silent: centroid and roll-off in Hz, flatness and flux from 0 to 1. */
 struct spectrum_features {
@@ -439,21 +332,9 @@ struct spectrum_features {
     float deviation[SPECTRUM_FEATURES];
 };
 
-struct spectrum {
-    uint32_t hops;
-    float mean[SPECTRUM_FEATURES], squares[SPECTRUM_FEATURES];
-    float magnitude[SPECTRUM_BANDS];
-};
-
-struct spectrum *spectrum_new(void);
-void spectrum_free(struct spectrum *spectrum);
-size_t spectrum_size(void);
-void spectrum_hop(struct spectrum *spectrum, const float *power);
-void spectrum_features(const struct spectrum *spectrum, struct spectrum_features *features);
-
-/* ---- detectors.c: what a stream is listened to for, beyond speech ---- */
-
 enum { DETECT_DTMF = 1, DETECT_TONES = 2, DETECT_WORDS = 4, DETECT_SPECTRUM = 8 };
+
+enum { MAX_GAP_SECONDS = 5 };
 
 struct detectors;
 
@@ -469,7 +350,5 @@ size_t detectors_frame(struct detectors *detectors, const int16_t *samples, size
 
 /* What the spectra were like so far; hops is 0 without DETECT_SPECTRUM. */
 void detectors_spectrum(const struct detectors *detectors, struct spectrum_features *features);
-
-enum { MAX_GAP_SECONDS = 5 };
 
 #endif

@@ -5,7 +5,7 @@
  * a timer per stream. What a burst at a frequency of call progress means depends on what went
  * before: after other sound it is a beep, out of silence it is the network's.
  */
-#include "audio.h"
+#include "detectors.h"
 
 #include <math.h>
 

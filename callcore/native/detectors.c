@@ -1,5 +1,5 @@
 /* The detectors of one stream: each hears 8 kHz audio without gaps, whatever the stream brings. */
-#include "audio.h"
+#include "detectors.h"
 
 #include <string.h>
 
@@ -29,14 +29,14 @@ struct detectors *detectors_new(uint32_t rate, unsigned wanted)
     detectors->expected = -1;
     if (wanted & DETECT_DTMF && (detectors->dtmf = dtmf_new()) == NULL)
         goto failed;
-    if (wanted & DETECT_TONES && (detectors->tones = tones_new()) == NULL)
+    if (wanted & DETECT_TONES && (detectors->tones = audio_calloc(1, sizeof *detectors->tones)) == NULL)
         goto failed;
-    if (wanted & DETECT_WORDS && (detectors->words = words_new()) == NULL)
+    if (wanted & DETECT_WORDS && (detectors->words = audio_calloc(1, sizeof *detectors->words)) == NULL)
         goto failed;
-    if (wanted & DETECT_SPECTRUM && (detectors->spectrum = spectrum_new()) == NULL)
+    if (wanted & DETECT_SPECTRUM && (detectors->spectrum = audio_calloc(1, sizeof *detectors->spectrum)) == NULL)
         goto failed;
     if (wanted & (DETECT_TONES | DETECT_SPECTRUM) &&
-        (detectors->window = audio_calloc(1, sizeof(struct window))) == NULL)
+        (detectors->window = audio_calloc(1, sizeof *detectors->window)) == NULL)
         goto failed;
     return detectors;
 failed:
@@ -49,9 +49,9 @@ void detectors_free(struct detectors *detectors)
     if (detectors == NULL)
         return;
     dtmf_free(detectors->dtmf);
-    tones_free(detectors->tones);
-    words_free(detectors->words);
-    spectrum_free(detectors->spectrum);
+    audio_free(detectors->tones);
+    audio_free(detectors->words);
+    audio_free(detectors->spectrum);
     audio_free(detectors->window);
     audio_free(detectors);
 }
@@ -59,9 +59,9 @@ void detectors_free(struct detectors *detectors)
 size_t detectors_size(const struct detectors *detectors)
 {
     return sizeof *detectors + (detectors->dtmf != NULL ? dtmf_size() : 0) +
-           (detectors->tones != NULL ? tones_size() : 0) +
-           (detectors->words != NULL ? words_size() : 0) +
-           (detectors->spectrum != NULL ? spectrum_size() : 0) +
+           (detectors->tones != NULL ? sizeof *detectors->tones : 0) +
+           (detectors->words != NULL ? sizeof *detectors->words : 0) +
+           (detectors->spectrum != NULL ? sizeof *detectors->spectrum : 0) +
            (detectors->window != NULL ? sizeof *detectors->window : 0);
 }
 

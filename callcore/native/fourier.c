@@ -3,7 +3,7 @@
  * 512 real samples as 256 complex ones, by four Stockham passes of radix 4 (self-sorting: no bit
  * reversal, and from the second pass on neighbours in memory are neighbours in the loop).
  */
-#include "audio.h"
+#include "detectors.h"
 
 #include <math.h>
 #include <pthread.h>

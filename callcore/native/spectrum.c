@@ -5,7 +5,7 @@
  * flatness of J. D. Johnston, "Transform coding of audio signals using perceptual noise criteria",
  * 1988: they tell music and noise on the line from a voice. On bands of 62.5 Hz from 125 Hz up.
  */
-#include "audio.h"
+#include "detectors.h"
 
 #include <math.h>
 
@@ -14,21 +14,6 @@ enum { FIRST = 2, WIDTH = 4 };
 static const float LEAST_POWER = 8192; /* about -45 dBm0: below it a hop is silence */
 static const float ROLL_OFF = 0.95F;
 static const float HERTZ = 62.5F;
-
-struct spectrum *spectrum_new(void)
-{
-    return audio_calloc(1, sizeof(struct spectrum));
-}
-
-void spectrum_free(struct spectrum *spectrum)
-{
-    audio_free(spectrum);
-}
-
-size_t spectrum_size(void)
-{
-    return sizeof(struct spectrum);
-}
 
 static float bands_of(const float *power, float *bands)
 {

@@ -5,7 +5,7 @@
  * a spectrum, at the same place hop after hop, is a tone. The window (64 ms) parts 440 from 480 Hz.
  * A tone begins and ends where the power of its lines passes half of what it is amidst the tone.
  */
-#include "audio.h"
+#include "detectors.h"
 
 #include <math.h>
 #include <string.h>
@@ -26,21 +26,6 @@ static const float SECOND_LINE = 0.06F;     /* of the first line's power: a pair
 static const float EDGE = 0.45F;            /* of a tone's power, with half of the window on it */
 static const float MOST_DRIFT = 12;         /* Hz from the mean */
 static const float BIN = 8000.0F / SPECTRUM_WINDOW;
-
-struct tones *tones_new(void)
-{
-    return audio_calloc(1, sizeof(struct tones));
-}
-
-void tones_free(struct tones *tones)
-{
-    audio_free(tones);
-}
-
-size_t tones_size(void)
-{
-    return sizeof(struct tones);
-}
 
 static float lobe(const float *power, int bin)
 {

@@ -5,7 +5,7 @@
  * floor, and is not far below the loudest of late, so that neither a noisy line is one long word
  * nor the reverberation of a hall joins two.
  */
-#include "audio.h"
+#include "detectors.h"
 
 #include <math.h>
 
@@ -27,21 +27,6 @@ static const float PEAK_FADES = 0.993F;    /* a block: 3 dB/s */
 static const float FLOOR_FALLS = 0.3F;     /* share of the difference, a block */
 static const float FLOOR_RISES = 1.012F;   /* a block: 5 dB/s */
 static const float RISES_IN_WORD = 1.0046F; /* a block: 2 dB/s */
-
-struct words *words_new(void)
-{
-    return audio_calloc(1, sizeof(struct words));
-}
-
-void words_free(struct words *words)
-{
-    audio_free(words);
-}
-
-size_t words_size(void)
-{
-    return sizeof(struct words);
-}
 
 static void follow_noise(struct words *words, float power)
 {
