@@ -25,8 +25,9 @@ import uvloop
 import webrtcvad
 
 from callcore.bench.media_load import FRAME, PACKETS_PER_S, RATE, address
-from callcore.media.server import MediaServer, MediaStream, Port
+from callcore.media.server import MediaServer
 from callcore.media.settings import StreamSettings
+from callcore.media.stream import MediaStream, Port
 from callcore.media.vad import load_vad
 from callcore.native import _audio
 

@@ -24,8 +24,9 @@ import uvloop
 
 from callcore.bench.media_load import sent_times
 from callcore.bench.media_receivers import SOCKET_BUFFER, Job, listening
-from callcore.media.server import MediaServer, MediaStream
+from callcore.media.server import MediaServer
 from callcore.media.settings import StreamSettings
+from callcore.media.stream import MediaStream
 from callcore.native import _audio
 
 _SO_TIMESTAMPNS = 35
