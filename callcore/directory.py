@@ -114,6 +114,9 @@ class Trunk(Entity, frozen=True, kw_only=True):
     max_channels: int = 0
     #: Caller number presented on outbound calls.
     caller_number: str = ""
+    #: Another trunk, tried when this one cannot be reached or fails (500, 502, 503, 504); never
+    #: after what the callee said. With the SIP stack inside callcore only.
+    backup: TrunkId = ""
 
     def __repr__(self) -> str:
         return f"Trunk(id={self.id!r}, host={self.host!r})"

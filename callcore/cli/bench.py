@@ -20,9 +20,15 @@ def options() -> None:
     """Measurements."""
 
 
+BACKEND = typer.Option("asterisk", help="What the calls run on: asterisk, or pjsip beside it.")
+
+
 @app.command()
-def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) -> None:
-    """Calls through callcore beside Asterisk's own Queue(); with --json the last line is JSON."""
+def calls(
+    as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP, backend: str = BACKEND
+) -> None:
+    """Calls through callcore beside Asterisk's own Queue(), or the SIP stack inside callcore beside
+    Asterisk; with --json the last line is JSON."""
     import asyncio
 
     import msgspec
@@ -31,6 +37,9 @@ def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) 
     from callcore.bench.figures import COLUMNS, row, summarise
     from callcore.lab.errors import LabTimeout, ToolError
 
+    if backend == "pjsip":
+        _embedded(as_json, number, keep)
+        return
     try:
         runs = asyncio.run(measure(Scale(), number, _tell, keep))
     except (ToolError, LabTimeout) as exc:
@@ -40,6 +49,26 @@ def calls(as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP) 
     if as_json:
         typer.echo(msgspec.json.encode(figures).decode())
     if figures.lost or figures.double_offers:
+        sys.exit(FAILED)
+
+
+def _embedded(as_json: bool, number: int, keep: Path | None) -> None:
+    import asyncio
+
+    import msgspec
+
+    from callcore.bench.embedded import Scale, measure
+    from callcore.lab.errors import LabTimeout, ToolError
+
+    try:
+        figures = asyncio.run(measure(Scale(), number, _tell, keep))
+    except (ToolError, LabTimeout) as exc:
+        fail(str(exc))
+    told = msgspec.to_builtins(figures)
+    print_table("Calls", ("figure", "value"), [(name, str(told[name])) for name in told])
+    if as_json:
+        typer.echo(msgspec.json.encode(figures).decode())
+    if figures.lost or figures.many_lost or figures.recordings < figures.pairs:
         sys.exit(FAILED)
 
 

@@ -61,6 +61,16 @@ def pjsip_block() -> Iterator[Block]:
         yield block
 
 
+@pytest.fixture
+async def embedded(pjsip_block: Block, readable: Path) -> AsyncIterator[PjsipWorld]:
+    """The world on the SIP stack inside callcore, for what only it can do."""
+    world = PjsipWorld(pjsip_block, readable)
+    await world.start()
+    await world.want(BackendUp)
+    yield world
+    await world.close()
+
+
 @pytest.fixture(
     params=[
         "simulated",

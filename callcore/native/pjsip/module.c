@@ -24,6 +24,7 @@ struct tap_object {
 };
 
 static PyTypeObject *port_type, *tap_type;
+static struct port *watching;
 
 static PyObject *failed(int status)
 {
@@ -328,6 +329,9 @@ static PyObject *close_notes(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
+    if (watching != NULL)
+        port_close(watching);
+    watching = NULL;
     notes_wake_by(-1);
     refer_close();
     watch_close();
@@ -364,6 +368,29 @@ static PyObject *take_refer(PyObject *module, PyObject *unused)
     return Py_BuildValue("(NN)",
                          PyUnicode_DecodeLatin1(refer.call_id, (Py_ssize_t)strlen(refer.call_id), NULL),
                          PyUnicode_DecodeLatin1(refer.refer_to, (Py_ssize_t)strlen(refer.refer_to), NULL));
+}
+
+static PyObject *watch_clock(PyObject *module, PyObject *unused)
+{
+    int status;
+
+    (void)module;
+    (void)unused;
+    watching = clock_open(&status);
+    if (watching == NULL)
+        return failed(status);
+    Py_RETURN_NONE;
+}
+
+static PyObject *clock_counts(PyObject *module, PyObject *unused)
+{
+    struct clock_counts counts;
+
+    (void)module;
+    (void)unused;
+    clock_take(&counts);
+    return Py_BuildValue("KKd", (unsigned long long)counts.ticks, (unsigned long long)counts.late,
+                         counts.worst_ms);
 }
 
 static PyObject *connect_slots(PyObject *module, PyObject *args)
@@ -419,6 +446,8 @@ static PyMethodDef functions[] = {
     {"close", close_notes, METH_NOARGS, "Before pjsua ends."},
     {"take_played", take_played, METH_NOARGS, "Serials of playbacks that ended."},
     {"take_refer", take_refer, METH_NOARGS, "(Call-ID, Refer-To) of the next REFER, or None."},
+    {"watch_clock", watch_clock, METH_NOARGS, "Count the ticks of the bridge from now on."},
+    {"clock_counts", clock_counts, METH_NOARGS, "Ticks, late ones, the latest in ms; then anew."},
     {"connect", connect_slots, METH_VARARGS, "connect(source, sink): slots of the bridge."},
     {"disconnect", disconnect_slots, METH_VARARGS, "disconnect(source, sink)."},
     {"slot_of_call", slot_of_call, METH_O, "The slot of a call's sound; -1: none."},

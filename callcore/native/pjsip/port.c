@@ -43,6 +43,11 @@ static pj_status_t bridge_left(pjmedia_port *base)
 
 struct port *port_open(int *status)
 {
+    return port_open_with(tap_frame, status);
+}
+
+struct port *port_open_with(pj_status_t (*put)(pjmedia_port *, pjmedia_frame *), int *status)
+{
     static const pj_str_t name = {"callcore", 8};
     struct port *port = NULL;
     pj_pool_t *pool = NULL;
@@ -56,7 +61,7 @@ struct port *port_open(int *status)
     pjmedia_port_info_init(&port->base.info, &name, PJMEDIA_SIG_PORT_MEM_PLAYER, PORT_RATE, 1, 16,
                            PORT_FRAME);
     port->base.get_frame = player_frame;
-    port->base.put_frame = tap_frame;
+    port->base.put_frame = put;
     port->base.on_destroy = bridge_left;
     atomic_init(&port->users, 1);
     *status = pjsua_conf_add_port(pool, &port->base, &port->slot);

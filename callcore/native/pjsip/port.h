@@ -28,6 +28,9 @@ void block_free(void *block);
 /* One user less; the last one frees it. */
 void port_let_go(struct port *port);
 
+/* A port whose frames go to `put`. */
+struct port *port_open_with(pj_status_t (*put)(pjmedia_port *, pjmedia_frame *), int *status);
+
 pj_status_t player_frame(pjmedia_port *base, pjmedia_frame *frame);
 pj_status_t tap_frame(pjmedia_port *base, pjmedia_frame *frame);
 

@@ -49,6 +49,21 @@ size_t tap_take(struct tap *tap, int16_t *samples, size_t room);
 uint64_t tap_dropped(const struct tap *tap);
 void tap_close(struct tap *tap);
 
+/* ---- clock: how regular the bridge works ---- */
+
+/* A tick later than this leaves a gap in what is heard: far ends hold two to three frames. */
+enum { CLOCK_LATE_MS = 20 };
+
+struct clock_counts {
+    uint64_t ticks, late;
+    double worst_ms;
+};
+
+/* A port that watches; close it like any other. */
+struct port *clock_open(int *status);
+/* What was counted since the last time. */
+void clock_take(struct clock_counts *counts);
+
 /* Blocks of memory in use: ports and taps. */
 long ports_blocks(void);
 

@@ -10,7 +10,7 @@ import structlog
 
 from callcore.directory import Directory, Phone, Trunk
 from callcore.telephony.pjsip.peers import bracketed, trunk_uri
-from callcore.telephony.pjsip.stack import Stack, reason_of
+from callcore.telephony.pjsip.stack import Stack, destroy, reason_of
 from callcore.types import TrunkId
 
 log = structlog.get_logger(__name__)
@@ -64,12 +64,15 @@ class Accounts:
         return self._accounts[PLAIN]
 
     def close(self) -> None:
-        """Unregister; the accounts are deleted with the library's next turn."""
+        """Unregister and delete all."""
         for account in self._accounts.values():
-            account.owner = None
-            account.shutdown()
-            self._stack.bury(account)
+            self._delete(account)
         self._accounts.clear()
+
+    def _delete(self, account: Any) -> None:
+        """Now: its destructor ends whatever account has its number, and a later one may have it."""
+        account.owner = None
+        destroy(account)
 
     def registered(self, trunk: TrunkId, status: int, active: bool) -> None:
         state = "registered" if active else "rejected" if status in (401, 403) else "unregistered"
@@ -86,10 +89,7 @@ class Accounts:
     def _remove(self, name: TrunkId) -> None:
         del self._trunks[name]
         self.registrations.pop(name, None)
-        account = self._accounts.pop(f"trunk:{name}")
-        account.owner = None
-        account.shutdown()
-        self._stack.bury(account)
+        self._delete(self._accounts.pop(f"trunk:{name}"))
 
     def _make(self, trunk: TrunkId, config: Any) -> Any:
         account = self._class(self, trunk)
@@ -109,6 +109,8 @@ class Accounts:
         rtp.publicAddress = sip.external_address
         rtp.port = sip.rtp_start
         rtp.portRange = sip.rtp_end - sip.rtp_start
+        # Each account counts by itself: from the same start they would meet at every call.
+        rtp.randomizePort = True
         config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY if srtp else pj.PJMEDIA_SRTP_DISABLED
         config.mediaConfig.srtpSecureSignaling = 0
         config.mediaConfig.lockCodecEnabled = False

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING
 from callcore.types import HangupReason
 
@@ -25,8 +23,6 @@ REFUSAL = {
     HangupReason.ANSWERED_ELSEWHERE: 480,
 }
 
-_REASON = re.compile(r"Q\.850\s*;[^,]*?cause\s*=\s*(\d+)", re.IGNORECASE)
-
 
 def cause_of(status: int) -> int:
     """Of the final answer to an INVITE; 0 when nothing is known."""
@@ -43,9 +39,3 @@ def reason_header(reason: HangupReason) -> str:
     if reason is HangupReason.ANSWERED_ELSEWHERE:
         return 'SIP;cause=200;text="Call completed elsewhere"'
     return f"Q.850;cause={HANGUP_CAUSE[reason]}"
-
-
-def cause_in(reason: str) -> int:
-    """The Q.850 cause a Reason header names; 0: none."""
-    found = _REASON.search(reason)
-    return int(found[1]) % 128 if found else 0

@@ -12,14 +12,16 @@ from callcore.call import actions as act
 from callcore.directory import Trunk
 from callcore.errors import ActionRefused
 from callcore.telephony.pjsip.exchange import Exchange
+from callcore.telephony.pjsip.failover import may_go_on, next_trunk
 from callcore.telephony.pjsip.leg import Leg
 from callcore.telephony.pjsip.peers import phone_uri, trunk_uri
 from callcore.telephony.pjsip.stack import reason_of
-from callcore.types import ChannelId, HangupReason, PhoneId
+from callcore.types import ChannelId, HangupReason, PhoneId, TrunkId
 
 log = structlog.get_logger(__name__)
 
 NO_ANSWER, ABSENT, CONGESTION = 19, 20, 34
+UNAVAILABLE = 503
 _NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
 _UNQUOTABLE = str.maketrans("", "", '"\\<>')
 
@@ -36,6 +38,10 @@ class Dialling:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        #: What was dialled, until it is answered or has failed over the last trunk.
+        self._actions: dict[ChannelId, act.Dial] = {}
+        exchange.on_failed = self._failed
+        exchange.on_end.append(self._ended)
         #: Phones that did not answer their last ping.
         self.unreachable: dict[PhoneId, bool] = {}
 
@@ -45,30 +51,55 @@ class Dialling:
         kind, _, rest = action.endpoint.partition(":")
         name, _, number = rest.partition("/")
         leg = Leg(action.channel, name, dialled=True)
-        try:
-            target = self._target(kind, name, number)
-        except ActionRefused as exc:
-            log.debug("dial_refused", channel=action.channel, reason=str(exc))
-            self._fail(leg, CONGESTION if exc.status == 503 else ABSENT)
-            return
-        self.attempt(action, leg, target)
-
-    def attempt(self, action: act.Dial, leg: Leg, target: Target) -> None:
-        leg.attempt = action
-        try:
-            self._exchange.call_out(leg, target.account, target.uri, self._option(action, target))
-        except self._exchange.stack.pj.Error as exc:
-            log.info("dial_failed", channel=action.channel, reason=reason_of(exc))
-            self._fail(leg, ABSENT)
-            return
         give_up = partial(self._not_answered, action.channel)
         leg.timer = self._exchange.stack.after(action.timeout, give_up)
+        self._actions[action.channel] = action
+        if kind == "trunk":
+            leg.tried = (name,)
+        self._attempt(action, leg, kind, number)
+
+    def _attempt(self, action: act.Dial, leg: Leg, kind: str, number: str) -> None:
+        try:
+            target = self._target(kind, leg.endpoint, number)
+            self._exchange.call_out(leg, target.account, target.uri, self._option(action, target))
+        except ActionRefused as exc:
+            log.debug("dial_refused", channel=action.channel, reason=str(exc))
+            self._exchange.end(leg, CONGESTION if exc.status == 503 else ABSENT, by_peer=True)
+        except self._exchange.stack.pj.Error as exc:
+            log.info("dial_failed", channel=action.channel, reason=reason_of(exc))
+            if not self._failed(leg, UNAVAILABLE):
+                self._exchange.end(leg, ABSENT, by_peer=True)
+
+    def _failed(self, leg: Leg, status: int) -> bool:
+        """Over the backup, if the trunk is to blame."""
+        if not leg.tried or not may_go_on(status, progressed=leg.progressed):
+            return False
+        following = next_trunk(self._exchange.directory.trunks, leg.tried)
+        if not following:
+            return False
+        log.info("trunk_failed_over", channel=leg.channel, status=status, trunk=following)
+        # Behind the callback that told of the failure.
+        self._exchange.stack.submit(partial(self._again, leg, following))
+        return True
+
+    def _again(self, leg: Leg, trunk: TrunkId) -> None:
+        action = self._actions.get(leg.channel)
+        if leg.ended or action is None:
+            self._exchange.forget(leg)
+            return
+        self._exchange.release(leg)
+        leg.endpoint = trunk
+        leg.tried = (*leg.tried, trunk)
+        self._attempt(action, leg, "trunk", action.endpoint.partition("/")[2])
+
+    def _ended(self, leg: Leg) -> None:
+        self._actions.pop(leg.channel, None)
 
     def _target(self, kind: str, name: str, number: str) -> Target:
         if kind == "phone" and not number:
             return self._phone(name)
         if kind == "trunk" and _NUMBER.match(number):
-            return self.over(name, number)
+            return self._over(name, number)
         raise ActionRefused(f"cannot dial {kind}:{name[:40]}", 400)
 
     def _phone(self, name: PhoneId) -> Target:
@@ -79,7 +110,7 @@ class Dialling:
             raise ActionRefused(f"phone {name} does not answer", 404)
         return Target(self._exchange.accounts.of_phone(phone), phone_uri(phone))
 
-    def over(self, name: str, number: str) -> Target:
+    def _over(self, name: str, number: str) -> Target:
         """The number over this trunk."""
         trunk = self._exchange.directory.trunks.get(name)
         if trunk is None:
@@ -124,6 +155,3 @@ class Dialling:
         self._exchange.end(leg, NO_ANSWER, by_peer=True)
         leg.reason = HangupReason.NO_ANSWER
         self._exchange.give_up(leg)
-
-    def _fail(self, leg: Leg, cause: int) -> None:
-        self._exchange.end(leg, cause, by_peer=True)

@@ -119,7 +119,7 @@ class Exchange:
         try:
             leg.call.makeCall(uri, prm)
         except self.stack.pj.Error:
-            self.forget(leg)
+            self.release(leg)
             raise
 
     def operation(self, status: int = 0) -> Any:
@@ -243,9 +243,14 @@ class Exchange:
         """pjsua let the call go: delete its object."""
         self.ending.pop(id(leg), None)
         self.legs.pop(leg.channel, None)
+        self.release(leg)
+
+    def release(self, leg: Leg) -> None:
+        """Let go of its call only: another one may follow."""
         if self.by_call_id.get(leg.call_id) is leg:
             del self.by_call_id[leg.call_id]
         call, leg.call = leg.call, None
+        leg.call_id = ""
         leg.slot = NO_SLOT
         if call is not None:
             call.leg = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from callcore.telephony.pjsip.mixer import Node
-from callcore.types import BridgeId, ChannelId, Entry, HangupReason
+from callcore.types import BridgeId, ChannelId, Entry, HangupReason, TrunkId
 
 if TYPE_CHECKING:
     from callcore.telephony.pjsip.player import Player
@@ -47,8 +47,8 @@ class Leg(Node):
         self.referred = False
         #: A provisional answer came: the far end knows of the call.
         self.progressed = False
-        #: The action that dialled it, and other trunks to try (see `failover.py`).
-        self.attempt: Any = None
+        #: Trunks it was tried over.
+        self.tried: tuple[TrunkId, ...] = ()
 
     def __repr__(self) -> str:
         return f"Leg({self.channel!r})"

@@ -12,6 +12,7 @@ What happened crosses into asyncio's loop through one queue, in that order.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import heapq
 import socket
 import threading
@@ -36,6 +37,8 @@ Work = Callable[[], None]
 LONGEST_WAIT_MS = 100
 #: Calls say BYE and accounts unregister before the library ends.
 GOODBYE_SECONDS = 1.0
+#: How often it is looked whether the bridge's clock is in time.
+CLOCK_SECONDS = 5.0
 #: pjsua.h: nothing is sent or awaited any more.
 DESTROY_NO_NETWORK = 3
 
@@ -82,7 +85,12 @@ class Stack:
         self.pj, self.ports = load()
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, args=(opened,), name="pjsua2")
+        # Should the interpreter end without `stop`, it neither waits for ever nor pulls the library
+        # out from under its threads.
+        self._thread = threading.Thread(
+            target=self._run, args=(opened,), name="pjsua2", daemon=True
+        )
+        atexit.register(self._stop_at_exit)
         self._thread.start()
         await opened
 
@@ -91,8 +99,14 @@ class Stack:
         thread, self._thread = self._thread, None
         if thread is None:
             return
+        atexit.unregister(self._stop_at_exit)
         self.submit(self._stop_soon)
         await asyncio.to_thread(thread.join)
+
+    def _stop_at_exit(self) -> None:
+        if self._thread is not None:
+            self.submit(self._stop_soon)
+            self._thread.join(2 * GOODBYE_SECONDS)
 
     def submit(self, work: Work) -> None:
         """Have it done on the stack's thread, behind what was submitted before; any thread."""
@@ -197,6 +211,8 @@ class Stack:
         watched, self._bell = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         watched.setblocking(False)
         self.ports.open(watched.detach(), self._bell.fileno())
+        self.ports.watch_clock()
+        self._look_at_clock()
 
     def _configure(self, config: Any) -> None:
         config.uaConfig.userAgent = USER_AGENT
@@ -235,6 +251,13 @@ class Stack:
                 self.endpoint.transportCreate(kind, config)
             except pj.Error as exc:
                 raise SetupError(f"port {port} on {sip.bind}: {reason_of(exc)}") from exc
+
+    def _look_at_clock(self) -> None:
+        """Sound that leaves late is heard: say so, and how much of it."""
+        ticks, late, worst = self.ports.clock_counts()
+        if late:
+            log.warning("sound_late", late=late, of=ticks, worst_ms=round(worst, 1))
+        self.after(CLOCK_SECONDS, self._look_at_clock)
 
     def _stop_soon(self) -> None:
         self._stopping = True

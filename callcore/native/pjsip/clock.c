@@ -1,0 +1,57 @@
+/* A port nobody hears: it sees each tick of the bridge's clock and how late it came. */
+#include "port.h"
+
+#include <time.h>
+
+static struct {
+    atomic_ullong ticks, late;
+    atomic_llong worst; /* ns */
+    int64_t began;      /* when the tick with the number 0 was due */
+    uint64_t first;     /* its time, in samples */
+    bool running;
+} watch;
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* The earliest tick so far says when all are due: whoever is first is not late. */
+static pj_status_t ticked(pjmedia_port *base, pjmedia_frame *frame)
+{
+    const int64_t now = now_ns();
+    int64_t due, late;
+
+    (void)base;
+    if (!watch.running) {
+        watch.first = frame->timestamp.u64;
+        watch.began = now;
+        watch.running = true;
+    }
+    due = watch.began
+          + (int64_t)((frame->timestamp.u64 - watch.first) * UINT64_C(1000000000) / PORT_RATE);
+    late = now - due;
+    if (late < 0)
+        watch.began = now - (due - watch.began);
+    atomic_fetch_add(&watch.ticks, 1);
+    if (late > CLOCK_LATE_MS * INT64_C(1000000))
+        atomic_fetch_add(&watch.late, 1);
+    if (late > atomic_load(&watch.worst))
+        atomic_store(&watch.worst, late);
+    return PJ_SUCCESS;
+}
+
+struct port *clock_open(int *status)
+{
+    watch.running = false;
+    return port_open_with(ticked, status);
+}
+
+void clock_take(struct clock_counts *counts)
+{
+    counts->ticks = atomic_exchange(&watch.ticks, 0);
+    counts->late = atomic_exchange(&watch.late, 0);
+    counts->worst_ms = (double)atomic_exchange(&watch.worst, 0) / 1e6;
+}
