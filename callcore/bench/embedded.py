@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -167,7 +168,7 @@ class Floor:
             self.site.directory / "speech.ulaw",
             audio.speak("One two three four five six seven.", self.site.directory),
         )
-        before = len(self.site.log_file.read_text().splitlines())
+        before = len(self._log())
         async with self.phones(scale.pair_talk_ms, speech):
             calling = asyncio.create_task(self.call("601", scale.pairs, scale.rate, speech, 120.0))
             # All of them talk from here until the first one hangs up.
@@ -177,7 +178,7 @@ class Floor:
             used = meter.read()
             await calling
         await self.site.quiet(30)
-        late, worst = _late(self.site.log_file.read_text().splitlines()[before:])
+        late, worst = _late(self._log()[before:])
         ticks = (scale.pair_talk_ms / 1000 + scale.pairs / scale.rate) * 50
         recordings = await self._recordings(scale.pairs)
         return 100 * late / ticks, worst, 100 * used.cpu["callcore"] / used.seconds, recordings
@@ -199,6 +200,7 @@ class Floor:
     async def many(self) -> tuple[int, float, float]:
         """Calls lost of many short ones, and the memory before and after."""
         scale = self._scale
+        seen = len(self._log())
         async with self.phones(500):
             # The stack keeps what it once needed: the first thousand calls show how much that is.
             await self.call("600", 1000, scale.many_rate)
@@ -207,15 +209,19 @@ class Floor:
             await self.call("600", scale.many, scale.many_rate)
             await self.site.quiet(30)
             await asyncio.sleep(FORGET_SECONDS)
-        ended = (await self.site.get("queues"))["queues"]
-        answered = next(queue["answered"] for queue in ended if queue["id"] == "plain")
-        lost = scale.calls + 5 + 1000 + scale.many - answered
-        return lost, before, resident_mib(self.site.pid)
+        after = resident_mib(self.site.pid)
+        ended = [line for line in self._log()[seen:] if line.get("event") == "ended"]
+        answered = sum(line["outcome"] == "answered" for line in ended)
+        return 1000 + scale.many - answered, before, after
+
+    def _log(self) -> list[dict[str, Any]]:
+        lines = self.site.log_file.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def _late(lines: list[str]) -> tuple[int, float]:
+def _late(lines: list[dict[str, Any]]) -> tuple[int, float]:
     """What callcore's log says of sound that left late."""
-    told = [json.loads(line) for line in lines if '"sound_late"' in line]
+    told = [line for line in lines if line["event"] == "sound_late"]
     worst = max((float(line["worst_ms"]) for line in told), default=0.0)
     return sum(int(line["late"]) for line in told), worst
 

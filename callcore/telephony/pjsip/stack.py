@@ -225,6 +225,8 @@ class Stack:
         media.noVad = True
         media.ecTailLen = 0
         media.threadCnt = 1
+        # The clock runs on while nobody talks: to start it again takes time at the next call.
+        media.sndAutoCloseTime = -1
         self.settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         config.logConfig.filename = str(self.settings.log_file)
         config.logConfig.level = 3
