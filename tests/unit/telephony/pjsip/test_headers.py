@@ -28,7 +28,7 @@ def test_compact_and_folded_headers_are_read_and_the_body_is_not() -> None:
     ("value", "expected"),
     [
         ('"A \\"B\\" C" <sip:1@h>', Address('A "B" C', "1", "h", "sip:1@h")),
-        ("Bob <sip:%2B49@h:5070;x=1>;tag=2", Address("Bob", "+49", "h:5070", "sip:%2B49@h:5070;x=1")),
+        ("Bob <sip:%2B49@h:50;x>;tag=2", Address("Bob", "+49", "h:50", "sip:%2B49@h:50;x")),
         ("sip:1@h", Address("", "1", "h", "sip:1@h")),
         ("<tel:+49301>", Address("", "+49301", "", "tel:+49301")),
         ("<sip:h>", Address("", "", "h", "sip:h")),
