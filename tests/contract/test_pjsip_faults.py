@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from callcore.call import actions as act
 from callcore.call import events as ev
-from callcore.directory import Trunk
+from callcore.directory import Dtmf, Trunk
 from callcore.errors import ActionRefused, BackendUnavailable, SetupError
 from callcore.lab import audio
 from callcore.lab.call import Call
@@ -332,6 +332,29 @@ async def test_keys_arrive_once(embedded: PjsipWorld, how: str) -> None:
     pressed = [(await embedded.want(ev.DigitPressed, channel=channel)).digit for _ in range(6)]
     assert "".join(pressed) == "1123*#"
     await embedded.never(ev.DigitPressed, seconds=0.3)
+
+
+@pytest.mark.parametrize("dtmf", [Dtmf.INBAND, Dtmf.AUTO])
+async def test_keys_in_the_sound_arrive_once(embedded: PjsipWorld, dtmf: Dtmf) -> None:
+    """`inband` hears them whatever the far end offers, `auto` where it offers no events."""
+    trunk = replace(embedded.directory.trunks["trunk"], dtmf=dtmf)
+    await embedded.backend.provision(replace(embedded.directory, trunks={"trunk": trunk}))
+    embedded.caller_phone.telephone_event = dtmf is Dtmf.INBAND
+    channel = await embedded.arrived_and_answered()
+    call = embedded.calls[-1]
+    await call.answered
+    await call.send_digits("1123*#", how="inband")
+    pressed = [(await embedded.want(ev.DigitPressed, channel=channel)).digit for _ in range(6)]
+    assert "".join(pressed) == "1123*#"
+    await embedded.never(ev.DigitPressed, seconds=0.3)
+
+
+async def test_tones_are_no_keys_where_events_are_offered(embedded: PjsipWorld) -> None:
+    """A recorded tone in the background must not press keys."""
+    channel = await embedded.arrived_and_answered()
+    await embedded.calls[-1].answered
+    await embedded.calls[-1].send_digits("1", how="inband")
+    await embedded.never(ev.DigitPressed, seconds=0.5, channel=channel)
 
 
 async def test_digits_are_sent(embedded: PjsipWorld) -> None:

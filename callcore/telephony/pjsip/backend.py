@@ -25,6 +25,7 @@ from callcore.telephony.pjsip.settings import PjsipSettings
 from callcore.telephony.pjsip.sounds import SoundCache
 from callcore.telephony.pjsip.stack import Stack, reason_of
 from callcore.telephony.pjsip.tap import RecordingTap
+from callcore.telephony.pjsip.tones import Tones
 from callcore.telephony.pjsip.transfers import Transfers
 from callcore.telephony.trunks import trunk_state
 from callcore.types import PhoneId, TrunkId
@@ -79,6 +80,7 @@ class PjsipBackend:
         )
         self._dialling = Dialling(exchange)
         transfers = Transfers(exchange)
+        Tones(exchange)
         self._probes = Probes(exchange, self._phone_changed, self._trunk_changed)
         self.tap.attach(exchange)
         self._methods = {

@@ -68,7 +68,8 @@ def call_class(pj: Any) -> Any:
         def onDtmfEvent(self, prm: Any) -> None:
             # From a thread of the media, but for INFO.
             assert self.leg is not None
-            if not prm.flags & DTMF_IS_UPDATE:
+            by_event = prm.method == pj.PJSUA_DTMF_METHOD_RFC2833
+            if not prm.flags & DTMF_IS_UPDATE and not (by_event and self.leg.keys_as_tones):
                 self.owner.digit(self.leg, prm.digit, prm.duration)
 
     return Call

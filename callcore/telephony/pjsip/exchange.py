@@ -55,6 +55,8 @@ class Exchange:
         self.on_failed: Callable[[Leg, int], bool] = lambda leg, status: False
         #: Told before the end of a channel.
         self.on_end: list[Callable[[Leg], None]] = []
+        #: Told when sound has been negotiated.
+        self.on_media: list[Callable[[Leg], None]] = []
         self.on_digit: list[Callable[[Leg, str], None]] = []
         self.on_stop: list[Callable[[], None]] = []
         self._prefix = prefix
@@ -174,6 +176,8 @@ class Exchange:
         if leg.call is None or leg.ended:
             return
         self.mixer.moved(leg, self.stack.ports.slot_of_call(leg.call.getId()))
+        for hears in self.on_media:
+            hears(leg)
         info = leg.call.getInfo()  # held in a name: its media lie inside it
         held = any(m.status == self.stack.pj.PJSUA_CALL_MEDIA_REMOTE_HOLD for m in info.media)
         if held != leg.held and leg.up:

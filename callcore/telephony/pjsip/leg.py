@@ -43,6 +43,8 @@ class Leg(Node):
         self.player: Player | None = None
         self.voicemail: Voicemail | None = None
         self.timer: Timer | None = None
+        #: Its keys are heard in the sound: telephone-events would tell them twice.
+        self.keys_as_tones = False
         #: A REFER waits for its answer.
         self.referred = False
         #: A provisional answer came: the far end knows of the call.
