@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -41,6 +42,7 @@ class MediaServer:
         self.rate = rate
         self._native = _audio.Server(rate, streams)
         self._sender = _audio.Sender(rate, streams, server=self._native)
+        self._taken_events: deque[_audio.AudioEvent] = deque()
         self._batches_wait = asyncio.Event()
         self._events_wait = asyncio.Event()
 
@@ -118,12 +120,17 @@ class MediaServer:
             yield frame_batch(batch)
 
     async def events(self) -> AsyncIterator[MediaEvent]:
-        """What happens on all streams, as soon as it is known; for one reader."""
-        async for raw in _each(lambda: self._native.events() or None, self._events_wait):
-            for one in raw:
-                event = media_event(one, self.rate)
-                if event is not None:
-                    yield event
+        """What happens on all streams, as soon as it is known; for one reader at a time."""
+        async for raw in _each(self._next_event, self._events_wait):
+            event = media_event(raw, self.rate)
+            if event is not None:
+                yield event
+
+    def _next_event(self) -> _audio.AudioEvent | None:
+        # Taken together, told one by one: a reader may leave after any of them.
+        if not self._taken_events:
+            self._taken_events.extend(self._native.events())
+        return self._taken_events.popleft() if self._taken_events else None
 
     def sending(self) -> _audio.SenderReport:
         """What all streams sent, and how late it left."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -14,18 +15,28 @@ import soundfile
 
 from callcore.lab import audio, g711
 from callcore.lab.g711 import Samples
+from callcore.lab.phone import Phone
 from callcore.lab.sipp import callers, write_ulaw
-from callcore.media.events import MediaEvent, SpeechEnded, SpeechStarted
+from callcore.media.events import (
+    MediaEvent,
+    PlayEnd,
+    PlayEnded,
+    SpeechEnded,
+    SpeechStarted,
+)
 from callcore.media.frames import FrameKind
 from callcore.media.recorder import StereoRecorder
 from callcore.media.server import MediaServer
-from callcore.media.stream import MediaStream
+from callcore.media.stream import MediaStream, Prompt
 from callcore.telephony.ari import AriConnection, AriSettings, new_session
 from callcore.telephony.ari_models import AnyAriEvent, EventDecoder, StasisStart
 from callcore.telephony.external_media import open_external_media
+from tests.acceptance.floor import hears
 from tests.acceptance.lab_asterisk import LabAsterisk
 from tests.addresses import Block
 from tests.load import slack
+
+E = TypeVar("E", bound=MediaEvent)
 
 pytestmark = pytest.mark.acceptance
 
@@ -278,3 +289,35 @@ def segmental_snr(heard: Samples, sent: Samples) -> float:
     assert spoken.sum() > 100
     ratio = 10 * np.log10(signal_power[spoken] / np.maximum(noise_power[spoken], 1e-9))
     return float(np.clip(ratio, 0, 60).mean())
+
+
+async def test_a_caller_hears_a_prompt_and_stops_it_by_speaking(
+    asterisk: MediaAsterisk, tmp_path: Path
+) -> None:
+    """A prompt reaches the caller through Asterisk; speech ends it within a frame."""
+    sentence = audio.speak("No, I want to talk to somebody.", tmp_path)
+    caller = Phone("5551234", server=asterisk.address, host=asterisk.caller_host)
+    async with listening(asterisk, 1) as listener, caller:
+        answering = asyncio.create_task(listener.listen(1))
+        call = await caller.dial("700")
+        await call.answered
+        await answering
+        (stream,) = listener.streams
+        stream.play(Prompt(audio.tone(440, 1.0)), turns=0)
+        await hears(call, 440)
+        call.play(sentence)
+        started = await told(listener, SpeechStarted)
+        ended = await told(listener, PlayEnded)
+        assert ended.end is PlayEnd.BARGED_IN
+        assert ended.at - started.at <= 0.0205 * slack()
+        await told(listener, SpeechEnded)
+        await call.hang_up()
+
+
+async def told(listener: Listener, kind: type[E]) -> E:
+    """The next event of a kind."""
+    async with asyncio.timeout(10 * slack()):
+        async for event in listener.media.events():
+            if isinstance(event, kind):
+                return event
+    raise AssertionError(f"no {kind.__name__}")
