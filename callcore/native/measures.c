@@ -4,6 +4,7 @@
 #include <math.h>
 
 static const float SILENCE_LEVEL = -96.0f;
+static const float FLUCTUATION = 6.0f; /* dB: what frames of one noise differ by */
 
 void measure(const int16_t *samples, size_t count, struct measures *measures)
 {
@@ -19,7 +20,8 @@ void measure(const int16_t *samples, size_t count, struct measures *measures)
     measures->zero_crossings = crossings;
 }
 
-/* Falls half way to what is quieter, each frame; rises slowly, as a pause must not end before the
+/* Falls half way to what is much quieter, each frame, and a tenth to what is a little: the least of a
+ * noise's frames is not its level. Rises slowly, as a pause must not end before the
  * floor knows it, and hardly in speech. Digital silence says nothing about a line's noise. */
 float noise_floor_update(struct noise_floor *noise, float level, bool speech)
 {
@@ -30,7 +32,8 @@ float noise_floor_update(struct noise_floor *noise, float level, bool speech)
         noise->begun = true;
         noise->floor = level;
     } else if (level < noise->floor) {
-        noise->floor += 0.5f * (level - noise->floor);
+        const float share = noise->floor - level > FLUCTUATION ? 0.5f : 0.1f;
+        noise->floor += share * (level - noise->floor);
     } else {
         noise->floor += level - noise->floor < rise ? level - noise->floor : rise;
     }

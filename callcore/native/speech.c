@@ -5,7 +5,8 @@
  */
 #include "audio.h"
 
-static const float OUT_OF_NOISE = 6.0f;  /* dB above the noise floor */
+static const float OUT_OF_NOISE = 7.0f;  /* dB above the noise floor */
+static const float FAR_OUT = 10.0f;      /* so much that one frame alone is no noise */
 static const float BELOW_PEAK = 32.0f;   /* dB: quieter than that is no part of the utterance */
 static const float PEAK_FORGOTTEN = 0.2f; /* dB a frame */
 enum { WINDOW = 5, DETECTOR_HANGOVER_MS = 200 };
@@ -18,6 +19,11 @@ static int64_t samples_of_ms(const struct speech *speech, uint32_t ms)
 void speech_init(struct speech *speech, const struct speech_settings *settings, uint32_t rate)
 {
     *speech = (struct speech){.settings = *settings, .rate = rate, .peak = -96.0f};
+}
+
+static bool is_far_out(const struct measures *measures)
+{
+    return measures->level > measures->noise_floor + FAR_OUT;
 }
 
 static bool stands_out(struct speech *speech, const struct measures *measures)
@@ -94,7 +100,7 @@ size_t speech_frame(struct speech *speech, bool decision, const struct measures 
     speech->loud = speech->loud << 1 | loud;
     if (decision)
         speech->decided_end = until;
-    if (loud)
+    if (loud && (speech->loud & 2 || is_far_out(measures)))
         speech->loud_end = until;
     size_t told = 0;
     if (!speech->speaking && begins(speech))

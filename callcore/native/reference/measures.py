@@ -8,6 +8,7 @@ import numpy.typing as npt
 Samples = npt.NDArray[np.int16]
 
 SILENCE = -96.0
+FLUCTUATION = 6.0
 FRAME_SECONDS = 0.02
 RISE, RISE_IN_SPEECH = 5.0, 0.5
 """dB a second."""
@@ -23,7 +24,7 @@ def measure(samples: Samples) -> tuple[float, int]:
 
 
 class NoiseFloor:
-    """Half way down to what is quieter, slowly up to what is louder."""
+    """Down to what is quieter, fast where it is much quieter; slowly up to what is louder."""
 
     def __init__(self) -> None:
         self._floor: float | None = None
@@ -35,7 +36,8 @@ class NoiseFloor:
         if self._floor is None:
             self._floor = level
         elif level < self._floor:
-            self._floor = (self._floor + level) / 2
+            share = 0.5 if self._floor - level > FLUCTUATION else 0.1
+            self._floor += share * (level - self._floor)
         else:
             rise = (RISE_IN_SPEECH if speech else RISE) * FRAME_SECONDS
             self._floor = min(level, self._floor + rise)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 STARTED, ENDED, SILENCE = 1, 2, 3
-OUT_OF_NOISE, BELOW_PEAK, PEAK_FORGOTTEN = 6.0, 32.0, 0.2
+OUT_OF_NOISE, FAR_OUT, BELOW_PEAK, PEAK_FORGOTTEN = 7.0, 10.0, 32.0, 0.2
 WINDOW = 5
 DETECTOR_HANGOVER_MS = 200
 FRAME_MS = 20
@@ -41,7 +41,7 @@ class Speech:
         self._loud.append(loud)
         if decision:
             self._decided_end = until
-        if loud:
+        if loud and (self._loud[-2:-1] == [True] or level > noise_floor + FAR_OUT):
             self._loud_end = until
         events = []
         if not self._speaking and self._begins():
