@@ -21,6 +21,7 @@ from callcore.call.actions import (
     AnyAction,
     CheckPin,
     Dial,
+    Hangup,
     LookUp,
     PauseRecording,
     RecordVoicemail,
@@ -35,11 +36,12 @@ from callcore.call.actions import (
 )
 from callcore.call.events import ActionFailed, Event, LegFailed, VoicemailEnded
 from callcore.call.switch import Switch
+from callcore.clearing import Clearing
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.journal import Journal
 from callcore.lanes import Lanes
 from callcore.telephony.backend import Backend, Done
-from callcore.types import LegFailure
+from callcore.types import ChannelId, LegFailure
 
 log = structlog.get_logger(__name__)
 
@@ -144,6 +146,7 @@ class Dispatcher:
         self._inbox: deque[Event] = deque()
         self._handling = False
         self._lanes = Lanes(self._begin, self._execute, self._failed, self._spawn)
+        self._clearing = Clearing(self._put, self.post, self._later)
         self._tasks: asyncio.TaskGroup | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
@@ -172,6 +175,8 @@ class Dispatcher:
         now = self.clock()
         self._journal.append(event if event is None else self.switch.masked(event), now)
         self.events_handled += 1
+        if event is not None:
+            self._clearing.see(event)
         actions = handle(self.switch, event, now)
         for watch in self.watchers:
             watch(event, actions)
@@ -209,8 +214,20 @@ class Dispatcher:
                     self._spawn(self._answer(action))
                 case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
                     self._lanes.put(action.recording, action)
+                case Dial():
+                    self._clearing.dial(action)
+                case Hangup():
+                    self._clearing.hang_up(action)
                 case _:
-                    self._lanes.put(action.call, action)
+                    self._put(action)
+
+    def _put(self, action: AnyAction) -> None:
+        self._lanes.put(action.call, action)
+
+    def _later(
+        self, delay: float, callback: Callable[[ChannelId], None], channel: ChannelId
+    ) -> None:
+        asyncio.get_running_loop().call_later(delay, callback, channel)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         if self._tasks is None:
