@@ -28,6 +28,7 @@ from callcore.directory import without_secrets
 from callcore.directory_file import complete_secrets
 from callcore.dispatch import Clock, Dispatcher, handle
 from callcore.errors import ActionRefused, BackendError, ConfigError
+from callcore.invariant_checks import InvariantChecks
 from callcore.ivr.tree import Tree
 from callcore.journal import Journal, Recovered, recover
 from callcore.node import Node, open_node
@@ -113,6 +114,13 @@ class App:
         )
         self.dispatcher.sync_seconds = settings.journal.sync_seconds
         self.dispatcher.snapshot_seconds = settings.journal.snapshot_seconds
+        self.dispatcher.watchers.append(
+            InvariantChecks(
+                recovered.switch.distributor,
+                lambda: self.settings.distributor.check_invariants_every,
+                self.metrics.invariant_violations.inc,
+            )
+        )
         self.switchboard = LiveSwitchboard(
             self.dispatcher,
             node.backend.node,

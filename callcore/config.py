@@ -150,6 +150,12 @@ class JournalSettings(Section, frozen=True, kw_only=True):
     snapshot_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60.0
 
 
+class DistributorSettings(Section, frozen=True, kw_only=True):
+    #: After every so many events all tables of the distributor are checked against its rules, and
+    #: what contradicts them is logged and counted; 0: never. See docs/operator.md for the cost.
+    check_invariants_every: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class PathSettings(Section, frozen=True, kw_only=True):
     """Relative paths start where callcore.toml is."""
 
@@ -190,6 +196,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api: ApiSettings
     store: StoreSettings
     journal: JournalSettings
+    distributor: DistributorSettings
     paths: PathSettings
     recording: RecordingSettings
     language: LanguageSettings
@@ -218,6 +225,7 @@ SECTIONS: dict[str, type[Section]] = {
     "api": ApiSettings,
     "store": StoreSettings,
     "journal": JournalSettings,
+    "distributor": DistributorSettings,
     "paths": PathSettings,
     "recording": RecordingSettings,
     "language": LanguageSettings,

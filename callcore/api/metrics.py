@@ -5,6 +5,8 @@ callcore_queue_wait_seconds{queue}           histogram: wait of calls an agent a
 callcore_events_total                        events that went through the dispatcher
 callcore_actions_failed_total{action}        actions telephony refused or lost
 callcore_errors_total                        calls ended because of a fault of ours
+callcore_invariant_violations_total          contradictions found in the distributor's tables, where
+                                             these are checked (see `check_invariants_every`)
 callcore_calls_live{state}                   live calls
 callcore_queue_waiting{queue}                callers waiting
 callcore_queue_longest_wait_seconds{queue}   the longest of them so far
@@ -54,6 +56,11 @@ class Metrics:
         )
         self.errors = Counter(
             "callcore_errors", "Calls ended because of a fault of ours", registry=self.registry
+        )
+        self.invariant_violations = Counter(
+            "callcore_invariant_violations",
+            "Contradictions found in the distributor's tables",
+            registry=self.registry,
         )
 
     def watch(self, snapshot: Callable[[], Snapshot], today: Callable[[], Counts]) -> None:
