@@ -140,7 +140,7 @@ static void single(struct cadence *cadence, const struct tone *tone, bool answer
                         length(last) >= MS(NOTE) && fabsf(tone->hertz[0] - last->hertz[0]) > 25;
     if (near(tone, 1100, 0, 38) && within(length(tone), CNG_LEAST, CNG_MOST) && !answered)
         tell(cadence, TONE_CNG, tone);
-    else if (melody || tone->hertz[0] < 380 || tone->hertz[0] > 2050)
+    else if (melody || tone->hertz[0] < 395 || tone->hertz[0] > 2050)
         return;
     else if (progress && !answered && length(tone) >= MS(660))
         await(cadence, TONE_RINGBACK, tone, RING_QUIET);

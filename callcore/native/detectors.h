@@ -53,7 +53,8 @@ void goertzel_transform(struct goertzel *bank);
 void goertzel_next(struct goertzel *bank);
 /* How far the phase of a lane turned in LAG hops, less what its exact frequency turns. */
 void goertzel_turn(const struct goertzel *bank, int lane, float turn[2]);
-/* The deviation in Hz that such a turn means. */
+/* What a deviation of 1 Hz turns, and the deviation in Hz that a turn means. */
+float goertzel_radians(void);
 float goertzel_deviation(const float turn[2]);
 
 /* ---- dtmf.c: from lanes to digits ---- */

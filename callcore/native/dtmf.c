@@ -27,7 +27,8 @@ static const float LEAST_TWIST = 0.112F;     /* high to low group, power: -9.5 d
 static const float MOST_TWIST = 3.55F;       /* 5.5 dB, 4 is asked */
 static const float LEAST_PURITY = 0.8F;
 static const float LOOSE_DEVIATION = 0.045F; /* in one window */
-static const float MOST_DEVIATION = 0.025F;  /* over the whole tone */
+static const float MOST_DEVIATION = 0.018F;  /* over the whole tone */
+static const float MOST_WANDER = 0.0075F;     /* standard deviation within the tone */
 static const float LEAST_STEADINESS = 0.4F;  /* mean to peak power */
 static const float LEAST_VALID = 0.4F;       /* share of the tone's windows that are pure */
 
@@ -39,6 +40,7 @@ struct run {
     float peak[2];
     float sum[2];
     float turn[2][2]; /* tone; re, im */
+    float turn_length[2]; /* sum of their magnitudes */
     uint32_t count, valid;
     uint32_t other; /* hops in a row that were another digit */
 };
@@ -132,9 +134,11 @@ static void seek_onset(struct dtmf *dtmf)
 
 static void add_turns(struct run *run, const struct finding *found)
 {
-    for (int i = 0; i < 2; i++)
-        for (int part = 0; part < 2; part++)
-            run->turn[i][part] += found->turn[i][part];
+    for (int i = 0; i < 2; i++) {
+        run->turn[i][0] += found->turn[i][0];
+        run->turn[i][1] += found->turn[i][1];
+        run->turn_length[i] += hypotf(found->turn[i][0], found->turn[i][1]);
+    }
 }
 
 static void follow(struct dtmf *dtmf, const struct finding *found)
@@ -170,6 +174,15 @@ static void begin(struct dtmf *dtmf, const struct finding *found)
     follow(dtmf, found);
 }
 
+/* A voice glides, even where two of its harmonics stand at two frequencies of a digit: its turns
+ * point in many directions, and their sum is shorter than they are. */
+static bool wanders(const struct run *run, int which, int lane)
+{
+    const float length = hypotf(run->turn[which][0], run->turn[which][1]);
+    const float most = MOST_WANDER * GOERTZEL_HERTZ[lane] * goertzel_radians();
+    return run->turn_length[which] - length > most * most / 2 * run->turn_length[which];
+}
+
 static bool is_digit(const struct run *run)
 {
     const int lane[2] = {run->row, run->column};
@@ -179,6 +192,7 @@ static bool is_digit(const struct run *run)
     for (int i = 0; i < 2; i++) {
         const float deviation = goertzel_deviation(run->turn[i]);
         if (fabsf(deviation) > MOST_DEVIATION * GOERTZEL_HERTZ[lane[i]] ||
+            wanders(run, i, lane[i]) ||
             run->sum[i] < LEAST_STEADINESS * run->peak[i] * (float)run->count)
             return false;
     }

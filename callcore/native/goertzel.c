@@ -140,7 +140,12 @@ void goertzel_turn(const struct goertzel *bank, int lane, float turn[2])
     turn[1] = re * table.turn_im[lane] + im * table.turn_re[lane];
 }
 
+float goertzel_radians(void)
+{
+    return 2 * (float)PI * LAG * BLOCK / RATE;
+}
+
 float goertzel_deviation(const float turn[2])
 {
-    return atan2f(turn[1], turn[0]) / (2 * (float)PI * LAG * BLOCK / RATE);
+    return atan2f(turn[1], turn[0]) / goertzel_radians();
 }

@@ -172,7 +172,7 @@ class Cadence:
         steady = tone.sum >= 0.5 * tone.peak * tone.pure
         if tone.near((1100,), 38) and within(tone.length, 400, 600) and not answered:
             self.told = TONE_CNG, tone
-        elif melody or not 380 <= tone.hertz[0] <= 2050:
+        elif melody or not 395 <= tone.hertz[0] <= 2050:
             return
         elif progress and tone.length >= ms(660):
             self._await(TONE_RINGBACK, tone, 2600)

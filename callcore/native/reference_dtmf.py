@@ -20,7 +20,7 @@ LOOK_BACK, SETTLED, GAP, SHORTEST, SWITCH = 16, 12, 12, 13, 2
 LEAST_POWER = 65536.0
 TWIST = (0.112, 3.55)
 LEAST_PURITY = 0.8
-LOOSE_DEVIATION, MOST_DEVIATION = 0.045, 0.025
+LOOSE_DEVIATION, MOST_DEVIATION, MOST_WANDER = 0.045, 0.018, 0.0075
 LEAST_STEADINESS = 0.4
 LEAST_VALID = 0.4
 
@@ -42,7 +42,7 @@ class Run:
     onset: int = -1
     peak: list[float] = field(default_factory=lambda: [0.0, 0.0])
     sum: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    turn: list[complex] = field(default_factory=lambda: [0j, 0j])
+    turns: tuple[list[complex], list[complex]] = field(default_factory=lambda: ([], []))
     count: int = 0
     valid: int = 0
     other: int = 0
@@ -51,13 +51,20 @@ class Run:
         """Both tones have half of their greatest magnitude."""
         return all(power[lane] >= 0.25 * self.peak[i] for i, lane in enumerate(self.lanes))
 
+    def wander_hz(self, which: int) -> float:
+        """Circular standard deviation of a tone's frequency, as a small angle."""
+        lengths = np.abs(self.turns[which])
+        mean = np.abs(np.sum(self.turns[which])) / np.sum(lengths)
+        return float(np.sqrt(max(0.0, 2 - 2 * mean))) / (2 * np.pi * LAG * BLOCK / RATE)
+
     def is_digit(self) -> bool:
         """Long, pure, steady and true enough."""
         hops = self.last - self.onset + 1
         if hops < SHORTEST or self.valid < LEAST_VALID * hops:
             return False
         return all(
-            abs(deviation_hz(self.turn[i])) <= MOST_DEVIATION * FREQUENCIES[lane]
+            abs(deviation_hz(sum(self.turns[i]))) <= MOST_DEVIATION * FREQUENCIES[lane]
+            and self.wander_hz(i) <= MOST_WANDER * FREQUENCIES[lane]
             and self.sum[i] >= LEAST_STEADINESS * self.peak[i] * self.count
             for i, lane in enumerate(self.lanes)
         )
@@ -132,7 +139,8 @@ class Dtmf:
         power = self.powers[-1]
         for i, lane in enumerate(run.lanes):
             run.peak[i] = max(run.peak[i], float(power[lane]))
-            run.turn[i] += self._turn(lane) if lanes == run.lanes else 0
+            if lanes == run.lanes:
+                run.turns[i].append(self._turn(lane))
         run.valid += lanes == run.lanes
         run.other = run.other + 1 if lanes not in (None, run.lanes) else 0
         if run.stands(power):

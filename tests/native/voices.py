@@ -16,7 +16,9 @@ Samples = npt.NDArray[np.int16]
 
 LANGUAGES = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "sv", "ru", "tr",
              "cmn-latn-pinyin", "hi", "id", "fi")  # fmt: skip
-VARIANTS = ("", "+f1", "+m2", "+f2", "+m3", "+f3", "+m5", "+f4", "+m7", "+f5")
+#: High female voices and steady synthetic ones are the hard ones for detectors of tones.
+VARIANTS = ("", "+f1", "+m2", "+Annie", "+f2", "+klatt4", "+f3", "+m5", "+linda", "+f4", "+m7",
+            "+belinda", "+f5")  # fmt: skip
 #: Ten million bytes of text are in a repository's own documents and code.
 TEXTS = Path(__file__).parents[2]
 
