@@ -28,6 +28,7 @@ from callcore.telephony.simulated_peers import Peer
 from callcore.types import HangupReason, LegFailure
 from tests.acceptance.floor import until
 from tests.acceptance.test_bad_input import malformed
+from tests.addresses import Block
 from tests.contract.worlds import TRUNK_PORT, PjsipWorld
 from tests.load import slack
 
@@ -225,6 +226,42 @@ async def test_a_storm_of_byes_leaves_nothing_behind(embedded: PjsipWorld) -> No
     await embedded.never(ev.HungUp, seconds=0.2)
     await until_empty(embedded)
     await next_call_is_fine(embedded)
+
+
+async def test_a_number_that_is_used_again_belongs_to_the_new_call(
+    pjsip_block: Block, readable: Path
+) -> None:
+    """pjsua numbers its calls anew, and to delete the object of the old one hangs up whatever call
+    has its number. With room for four calls, each is numbered again at once."""
+    world = PjsipWorld(pjsip_block, readable, max_calls=4)
+    await world.start()
+    for _ in range(10):
+        channel, leg, _ = await world.talking()
+        ending = world.calls[-1]
+        await world.do(act.Hangup(call="c", channel=leg))
+        await asyncio.gather(ending.hang_up(), world.call_in("4001"))
+        arrived = await world.want(ev.CallArrived)
+        await world.want(ev.HungUp, channel=channel)
+        await world.do(act.Answer(call="c", channel=arrived.channel))
+        await world.calls[-1].answered
+        await world.never(ev.HungUp, channel=arrived.channel, seconds=0.05)
+        await world.do(act.Hangup(call="c", channel=arrived.channel))
+        await world.want(ev.HungUp, channel=arrived.channel, by_peer=False)
+    await until_empty(world)
+    await world.close()
+
+
+async def test_without_room_for_another_call_it_fails_as_congestion(
+    pjsip_block: Block, readable: Path
+) -> None:
+    world = PjsipWorld(pjsip_block, readable, max_calls=1)
+    await world.start()
+    await world.phone("p1", Peer())
+    first = await world.dial()
+    await world.want(ev.LegRinging, channel=first)
+    second = await world.dial("p2")
+    assert (await world.want(ev.LegFailed, channel=second)).cause == 34
+    await world.close()
 
 
 async def test_broken_messages_do_no_harm(embedded: PjsipWorld) -> None:

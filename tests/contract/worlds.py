@@ -29,6 +29,7 @@ from callcore.telephony.pjsip.backend import PjsipBackend
 from callcore.telephony.pjsip.settings import PjsipSettings
 from callcore.telephony.prompts import PromptLibrary
 from callcore.telephony.provision import FileProvisioner
+from callcore.telephony.render import CERTIFICATE, KEY, ensure_certificate
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
 from tests.addresses import SIP_PORT, Block
@@ -40,6 +41,7 @@ SECRET = "secret-"
 ANNOUNCEMENT = "text:en/one two three four five six seven eight nine ten eleven twelve thirteen"
 TRUNK_PORT = 5070
 PHONE_PORT = 5080
+TLS_PORT = 5061
 
 
 def directory_of(block: Block) -> Directory:
@@ -335,13 +337,17 @@ class AsteriskWorld(SipWorld):
 class PjsipWorld(SipWorld):
     """The embedded stack keeps no registrations: its phones are known by their addresses."""
 
-    def __init__(self, block: Block, directory: Path) -> None:
+    def __init__(self, block: Block, directory: Path, max_calls: int = 0) -> None:
         super().__init__((block.host(1), SIP_PORT), static_directory_of(block))
+        ensure_certificate(directory, block.host(1))
         settings = PjsipSettings(
-            sip=SipSettings(bind=block.host(1), tcp_port=0, rtp_start=36000, rtp_end=37999),
+            sip=SipSettings(bind=block.host(1), tls_port=TLS_PORT, rtp_start=36000, rtp_end=37999),
+            certificate=directory / CERTIFICATE,
+            key=directory / KEY,
             log_file=directory / "pjsua.log",
             prompts=directory / "prompts",
             voicemail=directory / "voicemail",
+            max_calls=max_calls,
             probe_timeout=0.4,
             phone_probe=0.5,
         )

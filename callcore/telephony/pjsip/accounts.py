@@ -1,4 +1,4 @@
-"""Accounts of pjsua2: one for each trunk, and the two that phones are called by."""
+"""Accounts of pjsua2: one for each trunk, and those that phones and other callers share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 
 import structlog
 
-from callcore.directory import Directory, Phone, Trunk
+from callcore.directory import Directory, Phone, Transport, Trunk
 from callcore.telephony.pjsip.peers import bracketed, trunk_uri
-from callcore.telephony.pjsip.stack import Stack, destroy, reason_of
+from callcore.telephony.pjsip.stack import Stack, destroy, known_address, reason_of
 from callcore.types import TrunkId
 
 log = structlog.get_logger(__name__)
 
-#: The accounts of phones: with and without encrypted sound.
-PLAIN, ENCRYPTED = "", "srtp"
 REGISTER_SECONDS = 300
 #: A registration that failed is tried again after so long; the first time at once (RFC 5626).
 RETRY_SECONDS = 20
@@ -36,38 +34,44 @@ class Accounts:
         self._on_call = on_call
         self._on_answer = on_answer
         self._class = account_class(stack.pj)
-        self._accounts: dict[str, Any] = {}
+        #: Shared ones by transport and whether the sound is encrypted.
+        self._shared: dict[tuple[Transport, bool], Any] = {}
+        self._accounts: dict[TrunkId, Any] = {}
         self._trunks: dict[TrunkId, Trunk] = {}
         #: Registered or why not, by trunk.
         self.registrations: dict[TrunkId, str] = {}
 
     def apply(self, directory: Directory) -> None:
         """Make, change and remove accounts; those that did not change stay registered."""
-        if not self._accounts:
-            for kind in (PLAIN, ENCRYPTED):
-                self._accounts[kind] = self._make("", self._phones_config(kind == ENCRYPTED))
+        if not self._shared:
+            for transport in self._ports():
+                for srtp in (False, True):
+                    config = self._shared_config(transport, srtp)
+                    self._shared[transport, srtp] = self._make("", config)
         for name in [n for n in self._trunks if directory.trunks.get(n) != self._trunks[n]]:
             self._remove(name)
         for name, trunk in directory.trunks.items():
             if name not in self._trunks:
                 self._trunks[name] = trunk
-                self._accounts[f"trunk:{name}"] = self._make(name, self._trunk_config(trunk))
+                self._accounts[name] = self._make(name, self._trunk_config(trunk))
 
     def of_trunk(self, trunk: TrunkId) -> Any:
-        return self._accounts[f"trunk:{trunk}"]
+        return self._accounts[trunk]
 
     def of_phone(self, phone: Phone) -> Any:
-        return self._accounts[ENCRYPTED if phone.srtp else PLAIN]
+        return self.shared(phone.transport, phone.srtp)
 
-    @property
-    def usual(self) -> Any:
-        return self._accounts[PLAIN]
+    def shared(self, transport: Transport, srtp: bool) -> Any:
+        """Of a transport that is off: any other, and the call fails as one that cannot leave."""
+        found = self._shared.get((transport, srtp))
+        return found or next(a for (_, s), a in self._shared.items() if s is srtp)
 
     def close(self) -> None:
         """Unregister and delete all."""
-        for account in self._accounts.values():
+        for account in (*self._accounts.values(), *self._shared.values()):
             self._delete(account)
         self._accounts.clear()
+        self._shared.clear()
 
     def _delete(self, account: Any) -> None:
         """Now: its destructor ends whatever account has its number, and a later one may have it."""
@@ -89,7 +93,7 @@ class Accounts:
     def _remove(self, name: TrunkId) -> None:
         del self._trunks[name]
         self.registrations.pop(name, None)
-        self._delete(self._accounts.pop(f"trunk:{name}"))
+        self._delete(self._accounts.pop(name))
 
     def _make(self, trunk: TrunkId, config: Any) -> Any:
         account = self._class(self, trunk)
@@ -106,7 +110,7 @@ class Accounts:
         config = pj.AccountConfig()
         rtp = config.mediaConfig.transportConfig
         rtp.boundAddress = sip.bind
-        rtp.publicAddress = sip.external_address
+        rtp.publicAddress = sip.external_address or known_address(sip.bind)
         rtp.port = sip.rtp_start
         rtp.portRange = sip.rtp_end - sip.rtp_start
         # Each account counts by itself: from the same start they would meet at every call.
@@ -121,10 +125,28 @@ class Accounts:
         config.natConfig.sipOutboundUse = 0
         return config
 
-    def _phones_config(self, srtp: bool) -> Any:
+    def _shared_config(self, transport: Transport, srtp: bool) -> Any:
         config = self._config(srtp)
         config.idUri = self.own_uri()
+        config.sipConfig.contactForced = self._contact(transport, "callcore")
         return config
+
+    def _ports(self) -> dict[Transport, int]:
+        """Of the transports that are on."""
+        sip = self._stack.settings.sip
+        ports = {
+            Transport.UDP: sip.udp_port, Transport.TCP: sip.tcp_port, Transport.TLS: sip.tls_port,
+        }  # fmt: skip
+        return {transport: port for transport, port in ports.items() if port}
+
+    def _contact(self, transport: Transport, user: str) -> str:
+        """Where we are reached over TCP and TLS: pjsua would name the address of the interface that
+        leads to the far end, on which nobody may listen. Empty: what pjsua says is right."""
+        sip = self._stack.settings.sip
+        host, port = sip.external_address or known_address(sip.bind), self._ports().get(transport)
+        if transport is Transport.UDP or not host or not port:
+            return ""
+        return f"<sip:{user}@{bracketed(host)}:{port};transport={transport}>"
 
     def own_uri(self, user: str = "callcore") -> str:
         sip = self._stack.settings.sip
@@ -135,6 +157,7 @@ class Accounts:
         config = self._config(trunk.srtp)
         host = bracketed(trunk.host)
         config.idUri = f"sip:{trunk.user}@{host}" if trunk.user else self.own_uri()
+        config.sipConfig.contactForced = self._contact(trunk.transport, trunk.user or "callcore")
         if trunk.secret:
             credentials = self._stack.pj.AuthCredInfo("digest", "*", trunk.user, 0, trunk.secret)
             config.sipConfig.authCreds.append(credentials)

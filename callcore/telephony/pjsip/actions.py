@@ -57,7 +57,7 @@ class Actions:
         leg = self._exchange.live(action.channel)
         self._exchange.quieten(leg)
         if leg.player is not None:
-            leg.player.set_tone((), self._exchange.serial(leg))
+            leg.player.set_tone(())
         if not leg.up:
             leg.up = True
             leg.call.answer(self._exchange.operation(200))
@@ -77,15 +77,13 @@ class Actions:
 
     def play(self, action: act.Play, sounds: Sounds) -> None:
         leg = self._exchange.live(action.channel)
-        self._exchange.player(leg).play(
-            Playback(action.playback, sounds), self._exchange.serial(leg)
-        )
+        self._exchange.player(leg).play(Playback(action.playback, sounds))
 
     def _stop_play(self, action: act.StopPlay) -> None:
         leg = self._exchange.legs.get(action.channel)
         if leg is None or leg.player is None:
             return
-        if leg.player.stop(action.playback, self._exchange.serial(leg)):
+        if leg.player.stop(action.playback):
             self._exchange.on_playback(leg, action.playback)
 
     def _start_music(self, action: act.StartMusic) -> None:
@@ -93,7 +91,7 @@ class Actions:
         self._exchange.quieten(leg)
         self._end_voicemail(leg)
         music = self._music(action.music)
-        self._exchange.player(leg).set_music((music,), self._exchange.serial(leg))
+        self._exchange.player(leg).set_music((music,))
 
     def _music(self, name: str) -> bytes:
         folder = self._prompts / "music"
@@ -105,19 +103,19 @@ class Actions:
     def _stop_music(self, action: act.StopMusic) -> None:
         leg = self._exchange.live(action.channel)
         if leg.player is not None:
-            leg.player.set_music((), self._exchange.serial(leg))
+            leg.player.set_music(())
 
     def _start_ringing(self, action: act.StartRinging) -> None:
         leg = self._exchange.live(action.channel)
         if leg.up or leg.early:
-            self._exchange.player(leg).set_tone(self._tone, self._exchange.serial(leg))
+            self._exchange.player(leg).set_tone(self._tone)
         else:
             leg.call.answer(self._exchange.operation(180))
 
     def _stop_ringing(self, action: act.StopRinging) -> None:
         leg = self._exchange.live(action.channel)
         if leg.player is not None:
-            leg.player.set_tone((), self._exchange.serial(leg))
+            leg.player.set_tone(())
 
     # --- voicemail ------------------------------------------------------------------------------
 
@@ -126,11 +124,11 @@ class Actions:
         self._exchange.quieten(leg)
         self._end_voicemail(leg)
         player = self._exchange.player(leg)
-        player.set_music((), self._exchange.serial(leg))
+        player.set_music(())
         ports = self._exchange.stack.ports
         path = self._voicemail / f"{Path(action.recording).name}.wav"
         if beep:
-            player.play(Playback(QUIET + action.recording, beep), self._exchange.serial(leg))
+            player.play(Playback(QUIET + action.recording, beep))
         leg.voicemail = Voicemail(action, path, self._exchange.mixer, leg, ports.Port(), ports.Tap)
         self._look_soon(leg, leg.voicemail)
 
@@ -182,8 +180,8 @@ class Actions:
             self._exchange.quieten(leg)
             self._end_voicemail(leg)
             if leg.player is not None:
-                leg.player.set_tone((), self._exchange.serial(leg))
-                leg.player.set_music((), self._exchange.serial(leg))
+                leg.player.set_tone(())
+                leg.player.set_music(())
             self._take_out(leg)
             leg.bridge = action.bridge
             for other in inside.values():

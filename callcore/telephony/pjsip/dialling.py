@@ -22,6 +22,8 @@ log = structlog.get_logger(__name__)
 
 NO_ANSWER, ABSENT, CONGESTION = 19, 20, 34
 UNAVAILABLE = 503
+#: pj/errno.h: PJ_ETOOMANY, no room for another call.
+TOO_MANY = 70010
 _NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
 _UNQUOTABLE = str.maketrans("", "", '"\\<>')
 
@@ -67,8 +69,9 @@ class Dialling:
             self._exchange.end(leg, CONGESTION if exc.status == 503 else ABSENT, by_peer=True)
         except self._exchange.stack.pj.Error as exc:
             log.info("dial_failed", channel=action.channel, reason=reason_of(exc))
+            full = exc.status == TOO_MANY
             if not self._failed(leg, UNAVAILABLE):
-                self._exchange.end(leg, ABSENT, by_peer=True)
+                self._exchange.end(leg, CONGESTION if full else ABSENT, by_peer=True)
 
     def _failed(self, leg: Leg, status: int) -> bool:
         """Over the backup, if the trunk is to blame."""

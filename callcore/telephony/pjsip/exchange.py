@@ -6,7 +6,7 @@ wants it: a far end that is gone answers no BYE, and pjsua would keep the call f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from callcore.call import events as ev
-from callcore.directory import Directory
+from callcore.directory import Directory, Phone, Transport, Trunk
 from callcore.errors import ActionRefused
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
 from callcore.telephony.pjsip.accounts import Accounts
@@ -63,22 +63,30 @@ class Exchange:
         self._ids = count(1)
         self._serials = count(1)
         self._players: dict[int, Leg] = {}
+        #: Numbers pjsua gave to calls that are not over.
+        self._numbers: dict[int, Leg] = {}
         #: Calls whose end was told, until pjsua lets them go.
         self.ending: dict[int, Leg] = {}
         self._call_class = call_class(stack.pj)
         stack.on_played = self._played
+        stack.number_in_use = self._numbers.__contains__
         stack.select_account = self._select_account
         stack.on_stop = self._stop
 
     # --- calls that come -----------------------------------------------------------------------
 
-    def _select_account(self, account: int, source: str) -> int:
+    def _select_account(self, account: int, source: str, transport: str) -> int:
+        """The account whose ways the answer has: Contact, encryption, session timers."""
         peer = self.peers.who(source, "")
-        if peer is None:
+        if peer is None or transport not in tuple(Transport):
             return account
-        if peer.entry is Entry.TRUNK:
+        came_by = Transport(transport)
+        known: Mapping[str, Phone | Trunk] = (
+            self.directory.trunks if peer.entry is Entry.TRUNK else self.directory.phones
+        )
+        if peer.entry is Entry.TRUNK and known[peer.name].transport is came_by:
             return int(self.accounts.of_trunk(peer.name).getId())
-        return int(self.accounts.of_phone(self.directory.phones[peer.name]).getId())
+        return int(self.accounts.shared(came_by, known[peer.name].srtp).getId())
 
     def _arrived(self, account: Any, prm: Any) -> None:
         request = parse(prm.rdata.wholeMsg)
@@ -87,6 +95,7 @@ class Exchange:
         leg = Leg(f"{self._prefix}-{next(self._ids)}", peer.name if peer else "", dialled=False)
         leg.call = self._call_class(account, leg, self, prm.callId)
         leg.call_id = request.first("call-id")
+        self._numbers[prm.callId] = leg
         if peer is None:
             log.warning("stranger_refused", source=prm.rdata.srcAddress, number=who.user)
             leg.ended = True
@@ -123,6 +132,7 @@ class Exchange:
         except self.stack.pj.Error:
             self.release(leg)
             raise
+        self._numbers[leg.call.getId()] = leg
 
     def operation(self, status: int = 0) -> Any:
         """Parameters of an operation on a call: sound, no video."""
@@ -163,6 +173,7 @@ class Exchange:
             self.tell(ev.LegAnswered(channel=leg.channel))
 
     def _disconnected(self, leg: Leg, status: int) -> None:
+        leg.slot = NO_SLOT  # it left the bridge, and its connections with it
         if not leg.ended:
             if leg.dialled and not leg.live and self.on_failed(leg, status):
                 return
@@ -220,6 +231,7 @@ class Exchange:
         if leg.player is not None:
             leg.player.close()
             leg.player = None
+        self._players.pop(leg.serial, None)
         self.mixer.remove(leg)
         self.legs.pop(leg.channel, None)
         if leg.live:
@@ -256,9 +268,12 @@ class Exchange:
         call, leg.call = leg.call, None
         leg.call_id = ""
         leg.slot = NO_SLOT
-        if call is not None:
-            call.leg = None
-            self.stack.bury(call)
+        if call is None:
+            return
+        call.leg = None
+        if self._numbers.get(call.getId()) is leg:
+            del self._numbers[call.getId()]
+        self.stack.bury(call)
 
     def _cancel_timer(self, leg: Leg) -> None:
         if leg.timer is not None:
@@ -287,23 +302,25 @@ class Exchange:
     def player(self, leg: Leg) -> Player:
         """What this channel hears of us; before the answer it needs 183 to be heard."""
         if leg.player is None:
-            leg.player = Player(self.stack.ports.Port(), self.mixer, leg)
+            serial = partial(self._serial, leg)
+            leg.player = Player(self.stack.ports.Port(), self.mixer, leg, serial)
         if not leg.up and not leg.early:
             leg.early = True
             leg.call.answer(self.operation(183))
         return leg.player
 
-    def serial(self, leg: Leg) -> int:
-        """The number of something to be played; its end finds the channel by it."""
-        serial = next(self._serials)
-        self._players[serial] = leg
-        return serial
+    def _serial(self, leg: Leg) -> int:
+        """The number of what is played from now on; its end finds the channel by it."""
+        self._players.pop(leg.serial, None)
+        leg.serial = next(self._serials)
+        self._players[leg.serial] = leg
+        return leg.serial
 
     def _played(self, serial: int) -> None:
         leg = self._players.pop(serial, None)
         if leg is None or leg.player is None or leg.ended:
             return
-        playback = leg.player.played(serial, self.serial(leg))
+        playback = leg.player.played(serial)
         if playback:
             self.on_playback(leg, playback)
 
@@ -316,7 +333,7 @@ class Exchange:
         """Stop announcements; each is told as ended."""
         if leg.player is None:
             return
-        for playback in leg.player.quieten(self.serial(leg)):
+        for playback in leg.player.quieten():
             self.on_playback(leg, playback)
 
     def _connect(self, source: int, sink: int) -> None:

@@ -41,6 +41,8 @@ class Leg(Node):
         self.reason: HangupReason | None = None
         self.bridge: BridgeId = ""
         self.player: Player | None = None
+        #: Of what it was given to play last.
+        self.serial = 0
         self.voicemail: Voicemail | None = None
         self.timer: Timer | None = None
         #: Its keys are heard in the sound: telephone-events would tell them twice.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from callcore.telephony.pjsip.mixer import Mixer, Node
@@ -24,8 +25,11 @@ class Playback(NamedTuple):
 class Player(Node):
     """A port of the bridge that one channel listens to while there is something to hear."""
 
-    def __init__(self, port: Port, mixer: Mixer, listener: Node) -> None:
+    def __init__(
+        self, port: Port, mixer: Mixer, listener: Node, next_serial: Callable[[], int]
+    ) -> None:
         super().__init__(port.slot)
+        self._next_serial = next_serial
         self._port = port
         self._mixer = mixer
         self._listener = listener
@@ -39,48 +43,53 @@ class Player(Node):
     def playing(self) -> bool:
         return bool(self._waiting)
 
-    def play(self, playback: Playback, serial: int) -> None:
+    def play(self, playback: Playback) -> None:
         """Behind what is playing."""
         self._waiting.append(playback)
         if len(self._waiting) == 1:
-            self._sound(serial)
+            self._sound()
 
-    def played(self, serial: int, next_serial: int) -> PlaybackId:
+    def played(self, serial: int) -> PlaybackId:
         """The port came to the end of something; which playback, or none."""
         if serial != self._serial or not self._waiting:
             return ""
         ended = self._waiting.popleft()
-        self._sound(next_serial)
+        self._sound()
         return ended.id
 
-    def stop(self, playback: PlaybackId, serial: int) -> bool:
+    def stop(self, playback: PlaybackId) -> bool:
         """False: it is not here."""
         for index, waiting in enumerate(self._waiting):
             if waiting.id == playback:
                 del self._waiting[index]
                 if index == 0:
-                    self._sound(serial)
+                    self._sound()
                 return True
         return False
 
-    def quieten(self, serial: int) -> list[PlaybackId]:
+    def quieten(self) -> list[PlaybackId]:
         """Stop all announcements; music and tone go on."""
         stopped = [playback.id for playback in self._waiting]
         self._waiting.clear()
         if stopped:
-            self._sound(serial)
+            self._sound()
         return stopped
 
-    def set_music(self, music: Sounds, serial: int) -> None:
+    def set_music(self, music: Sounds) -> None:
+        """Behind the announcements, over and over."""
         self._music = music
-        self._sound(serial)
+        if not self._waiting:
+            self._sound()
 
-    def set_tone(self, tone: Sounds, serial: int) -> None:
+    def set_tone(self, tone: Sounds) -> None:
+        """Where there is no music."""
         self._tone = tone
-        self._sound(serial)
+        if not self._waiting:
+            self._sound()
 
-    def _sound(self, serial: int) -> None:
-        self._serial = serial
+    def _sound(self) -> None:
+        """Play what comes first now, from its beginning."""
+        serial = self._serial = self._next_serial()
         if self._waiting:
             self._port.play(serial, self._waiting[0].sounds, False)
         elif self._music or self._tone:

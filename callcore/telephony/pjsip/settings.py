@@ -26,6 +26,8 @@ class PjsipSettings:
     #: PEM files for TLS, where `sip.tls_port` is set.
     certificate: Path | None = None
     key: Path | None = None
+    #: Calls at once; 0: as many as the library allows.
+    max_calls: int = 0
     #: How long an OPTIONS ping may stay unanswered.
     probe_timeout: float = 3.0
     #: Seconds between pings of a phone: one that does not register tells nobody that it is back.

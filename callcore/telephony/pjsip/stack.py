@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import heapq
+import re
 import socket
 import threading
 import time
@@ -32,6 +33,9 @@ from callcore.telephony.pjsip.settings import USER_AGENT, PjsipSettings
 log = structlog.get_logger(__name__)
 
 Work = Callable[[], None]
+
+#: The transport in the topmost Via.
+_VIA = re.compile(r"^(?:Via|v)\s*:\s*SIP\s*/\s*2\.0\s*/\s*(\w+)", re.IGNORECASE | re.MULTILINE)
 
 #: The event loop looks up so often although nothing happened.
 LONGEST_WAIT_MS = 100
@@ -61,8 +65,10 @@ class Stack:
         self.pj: Any = None
         self.ports: Any = None
         self.endpoint: Any = None
-        #: Chooses the account of an arriving call: (account chosen by pjsua, source address).
-        self.select_account: Callable[[int, str], int] = lambda account, source: account
+        #: Chooses the account of an arriving call: (account chosen by pjsua, source, transport).
+        self.select_account: Callable[[int, str, str], int] = lambda account, source, by: account
+        #: A live call has this number.
+        self.number_in_use: Callable[[int], bool] = lambda number: False
         self.on_played: Callable[[int], None] = lambda serial: None
         self.on_refer: Callable[[str, str], None] = lambda call_id, target: None
         #: Ends what is going on; then true as long as something is awaited.
@@ -144,9 +150,12 @@ class Stack:
         heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._order), timer))
         return timer
 
-    def bury(self, dead: Any) -> None:
-        """Delete one of pjsua2's objects once it is not in use by a callback any more."""
-        self._dead.append(dead)
+    def bury(self, call: Any) -> None:
+        """Delete a call's object once no callback uses it and nobody else has its number.
+
+        pjsua numbers calls anew, and the destructor hangs up whatever call has the number then.
+        """
+        self._dead.append(call)
 
     def _run(self, opened: asyncio.Future[None]) -> None:
         assert self._loop is not None
@@ -173,8 +182,15 @@ class Stack:
             self._do(partial(self.on_played, serial))
         while (refer := self.ports.take_refer()) is not None:
             self._do(partial(self.on_refer, *refer))
-        while self._dead:
-            destroy(self._dead.pop())
+        self._delete_dead()
+
+    def _delete_dead(self) -> None:
+        waiting, self._dead = self._dead, []
+        for call in waiting:
+            if self.number_in_use(call.getId()):
+                self._dead.append(call)
+            else:
+                destroy(call)
 
     def _do(self, work: Work) -> None:
         try:
@@ -203,6 +219,7 @@ class Stack:
         self.endpoint.libCreate()
         config = quiet_config(pj)
         check_limit(config.uaConfig.maxCalls)
+        config.uaConfig.maxCalls = self.settings.max_calls or config.uaConfig.maxCalls
         self._configure(config)
         self.endpoint.libInit(config)
         self._open_transports()
@@ -229,7 +246,7 @@ class Stack:
         media.sndAutoCloseTime = -1
         self.settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         config.logConfig.filename = str(self.settings.log_file)
-        config.logConfig.level = 3
+        config.logConfig.level = 2
         config.logConfig.msgLogging = 0
 
     def _open_transports(self) -> None:
@@ -245,7 +262,8 @@ class Stack:
             config = pj.TransportConfig()
             config.port = port
             config.boundAddress = sip.bind
-            config.publicAddress = sip.external_address
+            # Else the TLS transport gives the host's first address as its own.
+            config.publicAddress = sip.external_address or known_address(sip.bind)
             if kind == pj.PJSIP_TRANSPORT_TLS:
                 config.tlsConfig.certFile = str(self.settings.certificate)
                 config.tlsConfig.privKeyFile = str(self.settings.key)
@@ -277,9 +295,7 @@ class Stack:
         if bell is not None:
             self.ports.close()
             bell.close()
-        for dead in self._dead:
-            destroy(dead)
-        self._dead.clear()
+        self._delete_dead()
         if self.endpoint is not None:
             endpoint, self.endpoint = self.endpoint, None
             endpoint.libDestroy(DESTROY_NO_NETWORK)
@@ -292,6 +308,11 @@ class Stack:
         """Raise where there is nothing to work with any more."""
         if self.endpoint is None:
             raise BackendUnavailable("the embedded SIP stack has ended")
+
+
+def known_address(bind: str) -> str:
+    """An address others can use; empty where we listen on all."""
+    return "" if bind in ("0.0.0.0", "::") else bind
 
 
 def _settle(opened: asyncio.Future[None], problem: Exception | None) -> None:
@@ -324,8 +345,11 @@ def endpoint_class(pj: Any) -> Any:
 
         def onSelectAccount(self, prm: Any) -> None:
             try:
-                source = prm.rdata.srcAddress
-                prm.accountIndex = self.stack.select_account(prm.accountIndex, source)
+                request = prm.rdata
+                by = _VIA.search(request.wholeMsg)
+                prm.accountIndex = self.stack.select_account(
+                    prm.accountIndex, request.srcAddress, by[1].lower() if by else ""
+                )
             except Exception:
                 log.exception("select_account_failed")
 
