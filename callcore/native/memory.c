@@ -1,6 +1,7 @@
 /* Allocation with a count of living blocks and a switch that makes it fail (libre's test mode). */
 #include "audio.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@ void *audio_calloc(size_t count, size_t size)
     void *block = may_allocate() ? calloc(count, size) : NULL;
     if (block != NULL)
         atomic_fetch_add(&blocks, 1);
+    else
+        errno = ENOMEM;
     return block;
 }
 

@@ -149,8 +149,9 @@ static PyObject *server_new(PyTypeObject *type, PyObject *arguments, PyObject *k
     self->frame = (Py_ssize_t)(rate * FRAME_MS / 1000);
     self->receiver = receiver_new(rate, streams, depth);
     if (self->receiver == NULL) {
+        const int failure = errno;
         Py_DECREF(self);
-        return PyErr_NoMemory();
+        return failure == ENOMEM ? PyErr_NoMemory() : os_error(failure);
     }
     self->pusher = (struct pusher){self->receiver, receiver_push};
     return (PyObject *)self;

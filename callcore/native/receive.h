@@ -151,7 +151,7 @@ struct receiver_counts {
     int64_t cpu_ns;     /* processor time of the thread */
 };
 
-/* Room for so many streams at `rate`, batches at most `depth` ticks behind. NULL without memory. */
+/* Room for so many streams at `rate`, batches at most `depth` ticks behind. NULL: errno says why. */
 struct receiver *receiver_new(uint32_t rate, size_t room, size_t depth);
 /* Start and stop the thread; 0 or an errno. */
 int receiver_start(struct receiver *receiver);

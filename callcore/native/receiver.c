@@ -103,7 +103,9 @@ struct receiver *receiver_new(uint32_t rate, size_t room, size_t depth)
     receiver->batches = batches_new(room, receiver->frame, depth);
     if (receiver->poll < 0 || receiver->sources == NULL || receiver->events == NULL
         || receiver->batches == NULL) {
+        const int failure = errno;
         receiver_free(receiver);
+        errno = failure;
         return NULL;
     }
     return receiver;

@@ -18,9 +18,10 @@ def _vad() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_leaked() -> Iterator[None]:
+def _nothing_is_leaked(request: pytest.FixtureRequest) -> Iterator[None]:
     before = _audio.blocks()
     yield
+    request.node.funcargs.clear()  # what fixtures gave would live on in there
     if _audio.blocks() != before:
         gc.collect()
     # Fewer: what a failure before had kept for its report is gone.

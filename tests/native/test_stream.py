@@ -303,8 +303,8 @@ def test_keys_are_heard_after_the_timestamp_went_back() -> None:
 
 @st.composite
 def presses(draw: st.DrawFn) -> tuple[list[int], list[bytes]]:
-    """Keys, and their packets as they arrive: each is lost, or comes late or twice, but never all of
-    one key, nor any after the next key's first."""
+    """Keys, and their packets as they arrive: lost, late or twice, but never all of one key, nor
+    its first after the next key's."""
     codes = draw(st.lists(st.integers(0, 15), min_size=1, max_size=6))
     number, timestamp = draw(st.integers(0, 65535)), draw(st.integers(0, 2**32 - 1))
     arrived: list[bytes] = []
