@@ -20,6 +20,7 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
+from callcore.bench.usage import run_realtime
 from callcore.native import _audio
 
 RATE, FRAME, PACKETS_PER_S = 8000, 160, 50
@@ -121,6 +122,7 @@ def sent_times(path: str, streams: int) -> npt.NDArray[np.int64]:
 
 def _send(orders: Connection, octets: bytes, times: str | None) -> None:
     """Tell the port, take one order, answer with what was sent."""
+    run_realtime()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         out.bind(("0.0.0.0", 0))
