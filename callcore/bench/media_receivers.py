@@ -18,13 +18,14 @@ import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.connection import Connection
 
 import numpy as np
 import uvloop
 import webrtcvad
 
-from callcore.bench.media_load import FRAME, PACKETS_PER_S, RATE, address
+from callcore.bench.media_load import FRAME, RATE, address
 from callcore.media.server import MediaServer
 from callcore.media.settings import StreamSettings
 from callcore.media.stream import MediaStream, Port
@@ -32,6 +33,7 @@ from callcore.media.vad import load_vad
 from callcore.native import _audio
 
 VAD_MODE = 2
+SLICE_SECONDS = 0.5
 #: Of the socket buffers of all receivers, as callcore's.
 SOCKET_BUFFER = 4 << 20
 _SO_RCVBUFFORCE = 33
@@ -54,15 +56,12 @@ class Job:
 class Received:
     packets: int
     seconds: float
-    cpu: float
-    """Processor time of the process in that time."""
-    thread_cpu: float
-    """Of the receiving thread alone: with callcore the process has a reader, too."""
+    thread_ns: float
+    """Processor time of the receiving thread for a packet, in the least disturbed half second."""
+    process_ns: float
+    """Of the whole process, over all the time: callcore's has a reader, too."""
     vad_ns: float = 0.0
     """A frame of webrtcvad in a tight loop; of the ceiling only."""
-
-    def streams_per_core(self) -> float:
-        return self.packets / self.thread_cpu / PACKETS_PER_S
 
 
 def receive(job: Job, answers: Connection) -> None:
@@ -87,12 +86,26 @@ def _bound() -> socket.socket:
     return bound
 
 
-async def _measured(job: Job, packets: Callable[[], int], thread_ns: Callable[[], int]) -> Received:
+async def _measured(job: Job, read: Callable[[], tuple[int, int]]) -> Received:
+    """`read` gives packets and ns of the receiving thread so far."""
     await asyncio.sleep(job.warm)
-    began, cpu, thread, before = time.monotonic(), time.process_time(), thread_ns(), packets()
-    await asyncio.sleep(job.seconds)
-    after, thread, cpu = packets(), thread_ns() - thread, time.process_time() - cpu
-    return Received(after - before, time.monotonic() - began, cpu, thread / 1e9)
+    began, cpu = time.monotonic(), time.process_time_ns()
+    marks = [read()]
+    for _ in range(_slices(job)):
+        await asyncio.sleep(SLICE_SECONDS)
+        marks.append(read())
+    packets = marks[-1][0] - marks[0][0]
+    costs = [
+        (after[1] - before[1]) / (after[0] - before[0])
+        for before, after in pairwise(marks)
+        if after[0] > before[0]
+    ]
+    process_ns = (time.process_time_ns() - cpu) / packets
+    return Received(packets, time.monotonic() - began, min(costs), process_ns)
+
+
+def _slices(job: Job) -> int:
+    return max(1, round(job.seconds / SLICE_SECONDS))
 
 
 # ---- the baselines ----
@@ -174,7 +187,7 @@ async def _baseline(job: Job, answers: Connection) -> None:
         lambda: _Protocol(job.vad), sock=bound
     )
     answers.send(bound.getsockname()[1])
-    answers.send(await _measured(job, lambda: protocol.packets, time.thread_time_ns))
+    answers.send(await _measured(job, lambda: (protocol.packets, time.thread_time_ns())))
     transport.close()
 
 
@@ -208,8 +221,12 @@ async def _callcore(job: Job, answers: Connection) -> None:
     async with listening(job.streams, job.source_port, settings) as (server, port, _):
         reader = asyncio.create_task(_take_events(server))
         answers.send(port.port)
-        counts = server.counts
-        found = await _measured(job, lambda: counts()["packets"], lambda: counts()["cpu_ns"])
+
+        def read() -> tuple[int, int]:
+            counts = server.counts()
+            return counts["packets"], counts["cpu_ns"]
+
+        found = await _measured(job, read)
         reader.cancel()
         answers.send(found)
 
@@ -228,10 +245,16 @@ def _ceiling(job: Job, answers: Connection) -> None:
     samples = np.frombuffer(answers.recv_bytes(), np.int16)
     with _bound() as bound:
         answers.send(bound.getsockname()[1])
-        _audio.discard(bound.fileno(), time.monotonic_ns() + int(job.warm * 1e9))
+        _discard(bound, job.warm)
         began = time.monotonic()
-        packets, cpu = _audio.discard(bound.fileno(), time.monotonic_ns() + int(job.seconds * 1e9))
+        slices = [_discard(bound, SLICE_SECONDS) for _ in range(_slices(job))]
         seconds = time.monotonic() - began
-        rounds = max(1, int(job.seconds / 2 / (len(samples) / FRAME * 2e-6)))
-        vad_ns = _audio.time_vad(samples, VAD_MODE, rounds)
-        answers.send(Received(packets, seconds, cpu / 1e9, cpu / 1e9, vad_ns))
+        vad_ns = min(_audio.time_vad(samples, VAD_MODE, 20) for _ in range(4 * _slices(job)))
+    packets = sum(packets for packets, _ in slices)
+    thread_ns = min(cpu / packets for packets, cpu in slices if packets)
+    process_ns = sum(cpu for _, cpu in slices) / packets
+    answers.send(Received(packets, seconds, thread_ns, process_ns, vad_ns))
+
+
+def _discard(bound: socket.socket, seconds: float) -> tuple[int, int]:
+    return _audio.discard(bound.fileno(), time.monotonic_ns() + int(seconds * 1e9))

@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -36,8 +37,7 @@ struct inbox {
     struct mmsghdr messages[MESSAGES];
     struct iovec parts[MESSAGES];
     struct sockaddr_in6 names[MESSAGES];
-    uint8_t control[MESSAGES][CMSG_SPACE(sizeof(uint32_t))];
-    uint8_t datagrams[MESSAGES][MAX_DATAGRAM];
+    uint8_t datagrams[MESSAGES][MAX_DATAGRAM + 64]; /* or all began in the same cache sets */
     struct stream *streams[MESSAGES]; /* of the packets that were read */
 };
 
@@ -45,7 +45,7 @@ struct receiver {
     uint32_t rate;
     size_t frame;
     int sockets[MAX_SOCKETS];
-    uint32_t overflows[MAX_SOCKETS]; /* the kernel's own count, as last told */
+    uint32_t overflows[MAX_SOCKETS]; /* the kernel's own count, as last read */
     int reports[MAX_SOCKETS];        /* the socket whose RTCP comes here; -1: this is for RTP */
     int socket_count;
     int poll, timer, stop;
@@ -76,7 +76,6 @@ static void prepare_inbox(struct inbox *inbox)
             .msg_name = &inbox->names[i],
             .msg_iov = &inbox->parts[i],
             .msg_iovlen = 1,
-            .msg_control = inbox->control[i],
         };
     }
 }
@@ -139,12 +138,16 @@ static int bind_one(struct receiver *receiver, const char *host, uint16_t port, 
         return fd;
     receiver->sockets[receiver->socket_count] = fd; /* before the thread can be told of it */
     receiver->reports[receiver->socket_count] = reports;
+    receiver->overflows[receiver->socket_count] = 0;
     if (watch(receiver, fd, (uint32_t)receiver->socket_count) != 0) {
         const int failure = errno;
         close(fd);
         return -failure;
     }
-    return receiver->socket_count++;
+    pthread_mutex_lock(&receiver->lock); /* each tick looks at all sockets there are */
+    const int index = receiver->socket_count++;
+    pthread_mutex_unlock(&receiver->lock);
+    return index;
 }
 
 int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, bool reports,
@@ -162,8 +165,10 @@ int receiver_bind(struct receiver *receiver, const char *host, uint16_t port, bo
         if (taken >= 0)
             return index;
         /* The port above belongs to somebody else: nothing stays half open. */
+        pthread_mutex_lock(&receiver->lock);
         close(receiver->sockets[index]);
         receiver->socket_count = index;
+        pthread_mutex_unlock(&receiver->lock);
         if (--tries == 0)
             return taken;
     }
@@ -195,18 +200,6 @@ static void address_of(const struct sockaddr_in6 *name, struct address *address)
         memcpy(address->ip + 12, &v4->sin_addr, 4);
     }
     address->port = ntohs(name->sin6_port);
-}
-
-/* The kernel tells how many datagrams the socket has dropped so far (SO_RXQ_OVFL). */
-static void note_overflows(struct receiver *receiver, int socket, struct msghdr *header)
-{
-    const struct cmsghdr *control = CMSG_FIRSTHDR(header);
-    if (control == NULL || control->cmsg_type != SO_RXQ_OVFL)
-        return;
-    uint32_t dropped;
-    memcpy(&dropped, CMSG_DATA(control), sizeof dropped);
-    receiver->counts.overflows += dropped - receiver->overflows[socket];
-    receiver->overflows[socket] = dropped;
 }
 
 /* The stream on the socket that has no source yet, if the packet is one that it expects: a stray
@@ -303,10 +296,8 @@ static void receive_reports(struct receiver *receiver, int socket, size_t count,
 static bool read_some(struct receiver *receiver, int socket)
 {
     struct inbox *inbox = &receiver->inbox;
-    for (size_t i = 0; i < MESSAGES; i++) {
+    for (size_t i = 0; i < MESSAGES; i++)
         inbox->messages[i].msg_hdr.msg_namelen = sizeof inbox->names[i];
-        inbox->messages[i].msg_hdr.msg_controllen = sizeof inbox->control[i];
-    }
     /* MSG_TRUNC: tell the length a datagram had, even where it did not fit. */
     const int count =
         recvmmsg(receiver->sockets[socket], inbox->messages, MESSAGES, MSG_TRUNC, NULL);
@@ -315,7 +306,6 @@ static bool read_some(struct receiver *receiver, int socket)
     const int64_t now = clock_ns(CLOCK_MONOTONIC);
     pthread_mutex_lock(&receiver->lock);
     receiver->counts.packets += (uint64_t)count;
-    note_overflows(receiver, socket, &inbox->messages[count - 1].msg_hdr);
     if (receiver->reports[socket] != NO_SOCKET) {
         receive_reports(receiver, receiver->reports[socket], (size_t)count, now);
     } else {
@@ -370,11 +360,26 @@ static void prefetch_ticks(const struct sources *sources, size_t place, size_t u
     }
 }
 
+/* The kernel tells how many datagrams a socket has dropped so far, its buffer being full. Asked for
+ * here, since having it told with the packets (SO_RXQ_OVFL) costs something for each of them. */
+static void note_overflows(struct receiver *receiver)
+{
+    for (int i = 0; i < receiver->socket_count; i++) {
+        uint32_t memory[SK_MEMINFO_VARS];
+        socklen_t length = sizeof memory;
+        if (getsockopt(receiver->sockets[i], SOL_SOCKET, SO_MEMINFO, memory, &length) != 0)
+            continue;
+        receiver->counts.overflows += memory[SK_MEMINFO_DROPS] - receiver->overflows[i];
+        receiver->overflows[i] = memory[SK_MEMINFO_DROPS];
+    }
+}
+
 static void tick(struct receiver *receiver, int64_t now)
 {
     struct batch *batch = batches_begin(receiver->batches);
     pthread_mutex_lock(&receiver->lock);
     receiver->counts.ticks++;
+    note_overflows(receiver);
     const size_t used = sources_used(receiver->sources);
     for (size_t i = 0; i < used; i++) {
         struct stream *stream = sources_at(receiver->sources, i);
@@ -388,7 +393,6 @@ static void tick(struct receiver *receiver, int64_t now)
         if (stream->link.sender != NULL && (receiver->counts.ticks + i) % TICKS_A_SECOND == 0)
             tell_reception(stream);
     }
-    receiver->counts.cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     pthread_mutex_unlock(&receiver->lock);
     if (batch != NULL) {
         batch->at = now;
@@ -551,7 +555,10 @@ void receiver_unlink(struct receiver *receiver, const struct sender *sender)
 
 void receiver_counts(struct receiver *receiver, struct receiver_counts *counts)
 {
+    clockid_t clock;
     pthread_mutex_lock(&receiver->lock);
+    if (receiver->running && pthread_getcpuclockid(receiver->thread, &clock) == 0)
+        receiver->counts.cpu_ns = clock_ns(clock);
     *counts = receiver->counts;
     pthread_mutex_unlock(&receiver->lock);
 }

@@ -25,7 +25,7 @@ static int resolve(const char *host, uint16_t port, struct addrinfo **found)
 
 static int bind_socket(const struct addrinfo *where, uint16_t *bound)
 {
-    const int yes = 1, room = SOCKET_BUFFER;
+    const int room = SOCKET_BUFFER;
     struct sockaddr_in6 name;
     socklen_t length = sizeof name;
     const int fd = socket(where->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -34,8 +34,7 @@ static int bind_socket(const struct addrinfo *where, uint16_t *bound)
     /* Beyond rmem_max where we may; what the kernel gives is enough for some hundred streams. */
     if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    if (setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &yes, sizeof yes) != 0
-        || bind(fd, where->ai_addr, where->ai_addrlen) != 0
+    if (bind(fd, where->ai_addr, where->ai_addrlen) != 0
         || getsockname(fd, (struct sockaddr *)&name, &length) != 0) {
         const int failure = errno;
         close(fd);
