@@ -202,8 +202,9 @@ class Floor:
         scale = self._scale
         seen = len(self._log())
         async with self.phones(500):
-            # The stack keeps what it once needed: the first thousand calls show how much that is.
-            await self.call("600", 1000, scale.many_rate)
+            # The stack keeps what it once needed: as many calls as it remembers show how much.
+            first = round(1.5 * FORGET_SECONDS * scale.many_rate)
+            await self.call("600", first, scale.many_rate)
             await asyncio.sleep(FORGET_SECONDS)
             before = resident_mib(self.site.pid)
             await self.call("600", scale.many, scale.many_rate)
@@ -212,7 +213,7 @@ class Floor:
         after = resident_mib(self.site.pid)
         ended = [line for line in self._log()[seen:] if line.get("event") == "ended"]
         answered = sum(line["outcome"] == "answered" for line in ended)
-        return 1000 + scale.many - answered, before, after
+        return first + scale.many - answered, before, after
 
     def _log(self) -> list[dict[str, Any]]:
         lines = self.site.log_file.read_text().splitlines()
