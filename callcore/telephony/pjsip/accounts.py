@@ -78,6 +78,17 @@ class Accounts:
         account.owner = None
         destroy(account)
 
+    def renew(self, name: TrunkId) -> None:
+        """Register again now: a provider that was away may have forgotten us, and would send no
+        calls until the registration's time is up."""
+        trunk = self._trunks.get(name)
+        if trunk is None or not trunk.register:
+            return
+        try:
+            self.of_trunk(name).setRegistration(True)
+        except self._stack.pj.Error as exc:
+            log.debug("register_refused", trunk=name, reason=reason_of(exc))  # one is under way
+
     def registered(self, trunk: TrunkId, status: int, active: bool) -> None:
         state = "registered" if active else "rejected" if status in (401, 403) else "unregistered"
         if self.registrations.get(trunk) != state:

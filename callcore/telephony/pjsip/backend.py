@@ -192,6 +192,9 @@ class PjsipBackend:
             self._told(PhoneReachability(phone=phone, reachable=there))
 
     def _trunk_changed(self, trunk: TrunkId, there: bool) -> None:
+        if there and self._trunk_there.get(trunk) is False:
+            # Behind the callback that brought the answer to the ping.
+            self._stack.submit(partial(self._exchange.accounts.renew, trunk))
         self._trunk_there[trunk] = there
 
     def trunk_states(self) -> Mapping[TrunkId, str]:
