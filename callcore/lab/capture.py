@@ -72,15 +72,7 @@ class SipCapture:
 
     def start(self) -> None:
         """Begin; raises ToolError without the right to do so."""
-        try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        except PermissionError:
-            raise ToolError("capturing SIP needs root or CAP_NET_RAW") from None
-        _filter_ports(sock, self._ports)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.bind((self._interface, _ETH_P_IP))
-        sock.settimeout(0.1)
+        sock = packet_socket(self._interface, _filter_ports(self._ports))
         self._stopping.clear()
         self._thread = threading.Thread(target=self._collect, args=(sock,), name="sip-capture")
         self._thread.start()
@@ -105,10 +97,28 @@ class SipCapture:
                     continue
                 # On loopback each packet is seen going out and coming in: keep one.
                 if address[2] != _PACKET_OUTGOING:
-                    self._packets.append((_time(control), data))
+                    self._packets.append((packet_time(control), data))
 
 
-def _time(control: Iterable[tuple[int, int, bytes]]) -> float:
+def packet_socket(interface: str, program: bytes) -> socket.socket:
+    """Packets of an interface that a BPF program takes, with the kernel's times; raises ToolError
+    without the right to look."""
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    except PermissionError:
+        raise ToolError("capturing packets needs root or CAP_NET_RAW") from None
+    memory = ctypes.create_string_buffer(program)
+    loaded = struct.pack("HL", len(program) // 8, ctypes.addressof(memory))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, loaded)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    sock.bind((interface, _ETH_P_IP))
+    sock.settimeout(0.1)
+    return sock
+
+
+def packet_time(control: Iterable[tuple[int, int, bytes]]) -> float:
+    """When the kernel saw it, in seconds."""
     for level, kind, data in control:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(data)
@@ -116,7 +126,7 @@ def _time(control: Iterable[tuple[int, int, bytes]]) -> float:
     raise ToolError("the kernel gave no receive time")
 
 
-def _filter_ports(sock: socket.socket, ports: Sequence[int]) -> None:
+def _filter_ports(ports: Sequence[int]) -> bytes:
     """A BPF program, so that the RTP of the same run never reaches Python."""
     if len(ports) > 100:  # jumps of BPF are one byte
         raise ToolError("at most 100 ports can be captured")
@@ -133,13 +143,7 @@ def _filter_ports(sock: socket.socket, ports: Sequence[int]) -> None:
             program.append((0x15, left + 1, 0, port))
     program.append((0x06, 0, 0, 0))  # drop
     program.append((0x06, 0, 0, 65535))  # take it whole
-    code = b"".join(struct.pack("HBBI", *instruction) for instruction in program)
-    memory = ctypes.create_string_buffer(code)
-    sock.setsockopt(
-        socket.SOL_SOCKET,
-        _SO_ATTACH_FILTER,
-        struct.pack("HL", len(program), ctypes.addressof(memory)),
-    )
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 
 
 def read_packet(at: float, data: bytes) -> WireMessage | None:
