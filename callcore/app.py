@@ -92,6 +92,8 @@ class App:
         self._not_provisioned = NOT_YET
         self.journal = Journal(settings.paths.var / "journal", recovered.sequence)
         self.metrics = Metrics()
+        if node.sip_calls is not None:
+            self.metrics.watch_sip(node.sip_calls)
         self.recorder = Recorder(
             node.tap,
             store,

@@ -51,6 +51,8 @@ class Node:
     #: Starts a managed Asterisk again when it died and rotates its logs, until cancelled; None: it
     #: is not ours.
     keep_running: Callable[[], Coroutine[None, None, None]] | None = None
+    #: Calls a SIP stack in this process holds; None: there is none.
+    sip_calls: Callable[[], int] | None = None
     #: The link beside the back end's, where there is one.
     ami: Ami | None = None
 
@@ -93,6 +95,7 @@ async def _embedded(settings: Settings) -> Node:
         voicemail=wanted.voicemail,
         collect=None,
         trunk_states=backend.trunk_states,
+        sip_calls=backend.sip_calls,
     )
 
 

@@ -12,6 +12,7 @@ callcore_queue_waiting{queue}                callers waiting
 callcore_queue_longest_wait_seconds{queue}   the longest of them so far
 callcore_agents{state}                       agents by state
 callcore_node_up{node}                       1: the link to the telephony node works
+callcore_sip_calls                           calls the embedded SIP stack holds, ending ones too
 
 Since midnight, then from 0 again (which `rate()` and `increase()` know how to take):
 callcore_queue_contacts_total{queue,counter}        entered, answered, abandoned, dropped …
@@ -24,7 +25,7 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -67,6 +68,11 @@ class Metrics:
         """Read the gauges and the counts of the day from there at each scrape."""
         self.registry.register(SnapshotCollector(snapshot))
         self.registry.register(TodayCollector(today))
+
+    def watch_sip(self, calls: Callable[[], int]) -> None:
+        """Ask the SIP stack in this process at each scrape."""
+        held = Gauge("callcore_sip_calls", "Calls the SIP stack holds", registry=self.registry)
+        held.set_function(calls)
 
     def call_ended(self, record: CallRecord) -> None:
         """Count a call once, when its record is written for the first time."""

@@ -434,6 +434,18 @@ static PyObject *slot_of_call(PyObject *module, PyObject *argument)
     return PyLong_FromLong(pjsua_call_get_conf_port((pjsua_call_id)call));
 }
 
+static PyObject *calls(PyObject *module, PyObject *unused)
+{
+    unsigned count;
+
+    (void)module;
+    (void)unused;
+    Py_BEGIN_ALLOW_THREADS
+    count = pjsua_call_get_count();
+    Py_END_ALLOW_THREADS
+    return PyLong_FromUnsignedLong(count);
+}
+
 static PyObject *blocks(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -451,6 +463,7 @@ static PyMethodDef functions[] = {
     {"connect", connect_slots, METH_VARARGS, "connect(source, sink): slots of the bridge."},
     {"disconnect", disconnect_slots, METH_VARARGS, "disconnect(source, sink)."},
     {"slot_of_call", slot_of_call, METH_O, "The slot of a call's sound; -1: none."},
+    {"calls", calls, METH_NOARGS, "Calls that pjsua holds, those that are ending included."},
     {"blocks", blocks, METH_NOARGS, "Blocks of memory that ports and taps hold."},
     {NULL, NULL, 0, NULL},
 };

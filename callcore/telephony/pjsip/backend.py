@@ -211,6 +211,10 @@ class PjsipBackend:
             for name, trunk in self._trunks.items()
         }
 
+    def sip_calls(self) -> int:
+        """Calls the SIP stack holds, also those whose far end answers no BYE."""
+        return self._stack.calls
+
     # --- events -------------------------------------------------------------------------------
 
     def _happened(self, event: Event) -> None:

@@ -73,6 +73,8 @@ class Stack:
         self.on_refer: Callable[[str, str], None] = lambda call_id, target: None
         #: Ends what is going on; then true as long as something is awaited.
         self.on_stop: Callable[[], Callable[[], bool]] = lambda: lambda: False
+        #: Calls the library holds, those that are ending included; any thread may look.
+        self.calls = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._commands: deque[Work] = deque()
@@ -183,6 +185,7 @@ class Stack:
         while (refer := self.ports.take_refer()) is not None:
             self._do(partial(self.on_refer, *refer))
         self._delete_dead()
+        self.calls = self.ports.calls()
 
     def _delete_dead(self) -> None:
         waiting, self._dead = self._dead, []
