@@ -28,7 +28,8 @@ static const float MOST_TWIST = 3.55F;       /* 5.5 dB, 4 is asked */
 static const float LEAST_PURITY = 0.8F;
 static const float LOOSE_DEVIATION = 0.045F; /* in one window */
 static const float MOST_DEVIATION = 0.018F;  /* over the whole tone */
-static const float MOST_WANDER = 0.0075F;     /* standard deviation within the tone */
+static const float MOST_WANDER = 0.0075F;    /* standard deviation within the tone */
+static const float MOST_SWAY = 0.25F;         /* of the twist: standard deviation to mean */
 static const float LEAST_STEADINESS = 0.4F;  /* mean to peak power */
 static const float LEAST_VALID = 0.4F;       /* share of the tone's windows that are pure */
 
@@ -41,6 +42,7 @@ struct run {
     float sum[2];
     float turn[2][2]; /* tone; re, im */
     float turn_length[2]; /* sum of their magnitudes */
+    float weight, twist, twist_squares; /* sums over the pure windows, by their power */
     uint32_t count, valid;
     uint32_t other; /* hops in a row that were another digit */
 };
@@ -54,6 +56,7 @@ struct dtmf {
 struct finding {
     int row, column; /* lanes; -1: no digit */
     float turn[2][2];
+    float twist, weight; /* high to low group, power; product of the powers */
 };
 
 struct dtmf *dtmf_new(void)
@@ -114,6 +117,8 @@ static void decide(const struct dtmf *dtmf, struct finding *found)
         return;
     if (power[0] + power[1] < LEAST_PURITY * dtmf->bank.energy)
         return;
+    found->twist = now[lane[1]] / now[lane[0]];
+    found->weight = now[lane[0]] * now[lane[1]];
     found->row = lane[0];
     found->column = lane[1];
 }
@@ -132,13 +137,16 @@ static void seek_onset(struct dtmf *dtmf)
         run->onset--;
 }
 
-static void add_turns(struct run *run, const struct finding *found)
+static void add_window(struct run *run, const struct finding *found)
 {
     for (int i = 0; i < 2; i++) {
         run->turn[i][0] += found->turn[i][0];
         run->turn[i][1] += found->turn[i][1];
         run->turn_length[i] += hypotf(found->turn[i][0], found->turn[i][1]);
     }
+    run->weight += found->weight;
+    run->twist += found->weight * found->twist;
+    run->twist_squares += found->weight * found->twist * found->twist;
 }
 
 static void follow(struct dtmf *dtmf, const struct finding *found)
@@ -148,7 +156,7 @@ static void follow(struct dtmf *dtmf, const struct finding *found)
     const float power[2] = {now[run->row], now[run->column]};
     const bool same = found->row == run->row && found->column == run->column;
     if (same)
-        add_turns(run, found);
+        add_window(run, found);
     run->valid += same;
     run->other = same || found->row < 0 ? 0 : run->other + 1;
     for (int i = 0; i < 2; i++)
@@ -183,11 +191,20 @@ static bool wanders(const struct run *run, int which, int lane)
     return run->turn_length[which] - length > most * most / 2 * run->turn_length[which];
 }
 
+/* Nor do the levels of two harmonics keep their proportion while the mouth moves. */
+static bool sways(const struct run *run)
+{
+    const float mean = run->twist / run->weight;
+    const float variance = run->twist_squares / run->weight - mean * mean;
+    return variance > MOST_SWAY * MOST_SWAY * mean * mean;
+}
+
 static bool is_digit(const struct run *run)
 {
     const int lane[2] = {run->row, run->column};
     const float hops = (float)(run->last - run->onset + 1);
-    if (hops < SHORTEST || (float)run->valid < LEAST_VALID * hops)
+    if (hops < SHORTEST || (float)run->valid < LEAST_VALID * hops ||
+        sways(run))
         return false;
     for (int i = 0; i < 2; i++) {
         const float deviation = goertzel_deviation(run->turn[i]);

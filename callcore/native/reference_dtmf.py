@@ -21,6 +21,7 @@ LEAST_POWER = 65536.0
 TWIST = (0.112, 3.55)
 LEAST_PURITY = 0.8
 LOOSE_DEVIATION, MOST_DEVIATION, MOST_WANDER = 0.045, 0.018, 0.0075
+MOST_SWAY = 0.25
 LEAST_STEADINESS = 0.4
 LEAST_VALID = 0.4
 
@@ -42,6 +43,7 @@ class Run:
     onset: int = -1
     peak: list[float] = field(default_factory=lambda: [0.0, 0.0])
     sum: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    powers: list[npt.NDArray[np.float64]] = field(default_factory=list)
     turns: tuple[list[complex], list[complex]] = field(default_factory=lambda: ([], []))
     count: int = 0
     valid: int = 0
@@ -57,10 +59,17 @@ class Run:
         mean = np.abs(np.sum(self.turns[which])) / np.sum(lengths)
         return float(np.sqrt(max(0.0, 2 - 2 * mean))) / (2 * np.pi * LAG * BLOCK / RATE)
 
+    def sway(self) -> float:
+        """Standard deviation of the twist to its mean, in the pure windows, by their power."""
+        low, high = np.array(self.powers).T
+        twist, weight = high / low, high * low
+        mean = np.average(twist, weights=weight)
+        return float(np.sqrt(np.average((twist - mean) ** 2, weights=weight)) / mean)
+
     def is_digit(self) -> bool:
         """Long, pure, steady and true enough."""
         hops = self.last - self.onset + 1
-        if hops < SHORTEST or self.valid < LEAST_VALID * hops:
+        if hops < SHORTEST or self.valid < LEAST_VALID * hops or self.sway() > MOST_SWAY:
             return False
         return all(
             abs(deviation_hz(sum(self.turns[i]))) <= MOST_DEVIATION * FREQUENCIES[lane]
@@ -141,6 +150,8 @@ class Dtmf:
             run.peak[i] = max(run.peak[i], float(power[lane]))
             if lanes == run.lanes:
                 run.turns[i].append(self._turn(lane))
+        if lanes == run.lanes:
+            run.powers.append(power[list(lanes)])
         run.valid += lanes == run.lanes
         run.other = run.other + 1 if lanes not in (None, run.lanes) else 0
         if run.stands(power):

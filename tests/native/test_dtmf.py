@@ -161,7 +161,7 @@ def test_99_of_100_are_heard_at_15_db() -> None:
 
 
 def test_speech_is_no_digit() -> None:
-    """Five minutes of 16 languages: none is heard (the hour: see bench)."""
+    """Five minutes of 16 languages: none is heard (hours: scripts/talk-off.py)."""
     detectors = _audio.Detectors(8000, DTMF)
     assert [event for piece in speech(300) for event in detectors.feed(piece)] == []
 

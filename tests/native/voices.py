@@ -19,7 +19,9 @@ LANGUAGES = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt-br", "nl", "pl", "
 #: High female voices and steady synthetic ones are the hard ones for detectors of tones.
 VARIANTS = ("", "+f1", "+m2", "+Annie", "+f2", "+klatt4", "+f3", "+m5", "+linda", "+f4", "+m7",
             "+belinda", "+f5")  # fmt: skip
-#: Ten million bytes of text are in a repository's own documents and code.
+#: Debian's place of espeak-ng's variants.
+VOICES = Path("/usr/lib/x86_64-linux-gnu/espeak-ng-data/voices/!v")
+#: What is read aloud: documents and code.
 TEXTS = Path(__file__).parents[2]
 
 
@@ -58,3 +60,21 @@ def speech(seconds: float, rate: int = 8000) -> Iterator[Samples]:
                     rate=rate, level_db=-30.0 + turn * 5 % 17)  # fmt: skip
         heard += len(piece) / rate
         yield piece
+
+
+def any_voice(seconds: float, seed: int) -> Iterator[tuple[str, Samples]]:
+    """Speech in any language, voice, pitch, speed and level; with the name of the voice."""
+    rng = np.random.default_rng(seed)
+    listed = subprocess.run(["espeak-ng", "--voices"], capture_output=True, check=True, text=True)
+    languages = [line.split()[1] for line in listed.stdout.splitlines()[1:]]
+    variants = sorted(path.name for path in VOICES.iterdir()) if VOICES.is_dir() else VARIANTS
+    heard = 0.0
+    for text in texts():
+        if heard >= seconds:
+            return
+        voice = str(rng.choice(languages)) + "+" + str(rng.choice(variants)).removeprefix("+")
+        piece = say(text, voice, pitch=int(rng.integers(0, 99)),
+                    words_per_minute=int(rng.integers(90, 260)),
+                    level_db=float(rng.uniform(-35, -12)))  # fmt: skip
+        heard += len(piece) / 8000
+        yield voice, piece
