@@ -7,7 +7,7 @@
 
 static const float OUT_OF_NOISE = 7.0f;  /* dB above the noise floor */
 static const float FAR_OUT = 10.0f;      /* so much that one frame alone is no noise */
-static const float BELOW_PEAK = 32.0f;   /* dB: quieter than that is no part of the utterance */
+static const float BELOW_PEAK = 38.0f;   /* dB: quieter than that is no part of the utterance */
 static const float PEAK_FORGOTTEN = 0.2f; /* dB a frame */
 enum { WINDOW = 5, DETECTOR_HANGOVER_MS = 200 };
 

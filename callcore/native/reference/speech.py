@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 STARTED, ENDED, SILENCE = 1, 2, 3
-OUT_OF_NOISE, FAR_OUT, BELOW_PEAK, PEAK_FORGOTTEN = 7.0, 10.0, 32.0, 0.2
+OUT_OF_NOISE, FAR_OUT, BELOW_PEAK, PEAK_FORGOTTEN = 7.0, 10.0, 38.0, 0.2
 WINDOW = 5
 DETECTOR_HANGOVER_MS = 200
 FRAME_MS = 20
