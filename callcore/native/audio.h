@@ -278,6 +278,9 @@ struct events *events_new(size_t room);
 void events_free(struct events *events);
 /* Add one; counts and drops it when the queue is full. Never waits for a reader. */
 void events_put(struct events *events, const struct audio_event *event);
+/* The same in two steps, so that one waking serves many: true when the reader was woken now. */
+void events_add(struct events *events, const struct audio_event *event);
+bool events_wake(struct events *events);
 /* Take up to `room`; returns how many. */
 size_t events_take(struct events *events, struct audio_event *taken, size_t room);
 uint64_t events_dropped(struct events *events);

@@ -10,6 +10,7 @@ struct events {
     int fd;
     size_t room, first, count;
     uint64_t dropped;
+    bool woken; /* the reader was woken and has not taken all since */
     struct audio_event *ring;
 };
 
@@ -41,18 +42,31 @@ void events_free(struct events *events)
     audio_free(events);
 }
 
-void events_put(struct events *events, const struct audio_event *event)
+void events_add(struct events *events, const struct audio_event *event)
 {
     pthread_mutex_lock(&events->lock);
-    const bool full = events->count == events->room;
-    const bool wake = events->count == 0;
-    if (full)
+    if (events->count == events->room)
         events->dropped++;
     else
         events->ring[(events->first + events->count++) % events->room] = *event;
     pthread_mutex_unlock(&events->lock);
-    if (wake && !full)
+}
+
+bool events_wake(struct events *events)
+{
+    pthread_mutex_lock(&events->lock);
+    const bool wake = events->count > 0 && !events->woken;
+    events->woken = events->woken || wake;
+    pthread_mutex_unlock(&events->lock);
+    if (wake)
         eventfd_write(events->fd, 1);
+    return wake;
+}
+
+void events_put(struct events *events, const struct audio_event *event)
+{
+    events_add(events, event);
+    (void)events_wake(events);
 }
 
 size_t events_take(struct events *events, struct audio_event *taken, size_t room)
@@ -65,8 +79,10 @@ size_t events_take(struct events *events, struct audio_event *taken, size_t room
         events->first = (events->first + 1) % events->room;
     }
     events->count -= count;
-    if (events->count == 0)
+    if (events->count == 0) {
+        events->woken = false;
         eventfd_read(events->fd, &ignored);
+    }
     pthread_mutex_unlock(&events->lock);
     return count;
 }

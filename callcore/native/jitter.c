@@ -12,6 +12,7 @@
 
 enum {
     CACHE_LINE = 64,
+    HOT_BINS = 16,        /* of delay.c: where nearly all packets are counted */
     RING = 8192,          /* samples: a second at 8 kHz */
     GRAIN = 8,            /* samples a presence bit stands for */
     GRAINS = RING / GRAIN,
@@ -163,7 +164,7 @@ static void prefetch(const void *memory, size_t size)
 
 void jitter_prefetch(const struct jitter *jitter)
 {
-    prefetch(jitter, offsetof(struct jitter, conceal));
+    prefetch(jitter, offsetof(struct jitter, delay.spread[0][HOT_BINS]));
 }
 
 void jitter_prefetch_packet(const struct jitter *jitter)

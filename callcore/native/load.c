@@ -14,7 +14,7 @@ enum {
     BURSTS = FRAME_MS * 1000000 / BURST_NS, /* in which the streams take turns */
     MESSAGES = 128,                         /* sent, or thrown away, by one call */
     OCTETS = 160,                           /* of G.711 in FRAME_MS */
-    NAP_NS = 1000000,
+    NAP_NS = 2000000, /* as receiver.c's */
     MAX_DATAGRAM = 2048
 };
 

@@ -24,6 +24,7 @@ enum {
     MESSAGES = 128,         /* read by one recvmmsg */
     ROUNDS = 8,             /* of recvmmsg on one socket before the others have their turn */
     AHEAD = 3,              /* packets between the steps of asking for a stream's memory */
+    WAKE_NS = 5000000,      /* from one waking of the events' reader to the next */
     NAP_NS = 2000000,       /* packets that come meanwhile are read together */
     EVENTS_ROOM = 8192,
     PORT_TRIES = 16,        /* for a port with a free one above it */
@@ -54,6 +55,7 @@ struct receiver {
     pthread_mutex_t lock;
     struct sources *sources;
     struct events *events;
+    int64_t woken; /* when the events' reader was */
     struct batches *batches;
     struct receiver_counts counts;
     struct inbox inbox;
@@ -414,6 +416,13 @@ static void ticks_due(struct receiver *receiver)
 
 /* ---- the thread ---- */
 
+static void wake_reader(struct receiver *receiver)
+{
+    const int64_t now = clock_ns(CLOCK_MONOTONIC);
+    if (now - receiver->woken >= WAKE_NS && events_wake(receiver->events))
+        receiver->woken = now;
+}
+
 static void *run(void *argument)
 {
     struct receiver *receiver = argument;
@@ -431,6 +440,7 @@ static void *run(void *argument)
             else
                 drain(receiver, (int)what);
         }
+        wake_reader(receiver);
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
     }
 }
@@ -519,6 +529,7 @@ int receiver_push(struct receiver *receiver, uint32_t id, const int16_t *samples
     if (stream != NULL)
         stream_push(stream, samples, count, now);
     pthread_mutex_unlock(&receiver->lock);
+    (void)events_wake(receiver->events);
     return stream != NULL ? 0 : ESRCH;
 }
 

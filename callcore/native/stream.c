@@ -95,7 +95,7 @@ static void tell(struct stream *stream, struct audio_event *event, int64_t now)
 {
     event->stream = stream->id;
     event->at = now;
-    events_put(stream->events, event);
+    events_add(stream->events, event);
     if (event->kind == EVENT_SPEECH_STARTED && stream->link.sender != NULL)
         sender_barge_in(stream->link.sender, stream->link.handle);
 }
