@@ -6,13 +6,15 @@
 #include <time.h>
 
 /* Above all ordinary work, below what other programs ask for. */
-enum { CLOCK_PRIORITY = 1 };
+enum { CLOCK_PRIORITY = 1, TICKS_PER_SECOND = 50 };
 
 static struct {
     atomic_ullong ticks, late;
     atomic_llong worst; /* ns */
     int64_t began;      /* when the tick with the number 0 was due */
     uint64_t first;     /* its time, in samples */
+    int64_t least;      /* ns: the smallest lateness of so many ticks */
+    unsigned seen;
     bool running;
 } watch;
 
@@ -23,7 +25,19 @@ static int64_t now_ns(void)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* The earliest tick so far says when all are due: whoever is first is not late. */
+/* When ticks are due is what the earliest of them says. After half a second without one pjmedia's
+ * clock goes on from there: then all of a second are late by the same, which is no lateness. */
+static void rebase(int64_t late)
+{
+    if (late < watch.least || watch.seen == 0)
+        watch.least = late;
+    if (++watch.seen < TICKS_PER_SECOND && late >= 0)
+        return;
+    if (watch.least < 0 || watch.least > CLOCK_LATE_MS * INT64_C(1000000))
+        watch.began += watch.least;
+    watch.seen = 0;
+}
+
 /* The clock's thread is pjmedia's: from inside, the first tick gives it the right to run first. It
  * sleeps for most of each 20 ms. Where that is not allowed it stays an ordinary thread. */
 static void run_first(void)
@@ -48,8 +62,7 @@ static pj_status_t ticked(pjmedia_port *base, pjmedia_frame *frame)
     due = watch.began
           + (int64_t)((frame->timestamp.u64 - watch.first) * UINT64_C(1000000000) / PORT_RATE);
     late = now - due;
-    if (late < 0)
-        watch.began = now - (due - watch.began);
+    rebase(late);
     atomic_fetch_add(&watch.ticks, 1);
     if (late > CLOCK_LATE_MS * INT64_C(1000000))
         atomic_fetch_add(&watch.late, 1);
