@@ -23,6 +23,11 @@ from tests.addresses import claim_block
 
 _callers = itertools.count(7000001)
 
+#: `pjsip` plays the same tests on the SIP stack inside callcore: phones have addresses and do not
+#: register.
+BACKEND = os.environ.get("CALLCORE_TEST_BACKEND", "asterisk")
+PHONE_PORT = 5080
+
 
 class Floor:
     """A site with its desk phones; every test leaves it empty (``cleared``)."""
@@ -34,8 +39,9 @@ class Floor:
         self._extra: list[Phone] = []
 
     async def open_phones(self, *names: str) -> None:
-        for name in names:
-            self.phones[name] = await self.site.phone(name)
+        for place, name in enumerate(names):
+            port = 0 if BACKEND == "asterisk" else PHONE_PORT + place
+            self.phones[name] = await self.site.phone(name, port=port)
 
     async def login(self, *agents: str, to: str = "idle", **body: Any) -> None:
         """Log in, one after the other; `to` is "offered" where a caller waits."""
@@ -173,10 +179,21 @@ async def open_floor(
         number = str(block.number)
         numbered = {name: text.replace("{number}", number) for name, text in (trees or {}).items()}
         config = config.replace("{number}", number)
+        if BACKEND != "asterisk":
+            options["backend"] = BACKEND
+            config = at_addresses(config, phones, block.host(2))
         async with LabSite(here, block.number, config, trees=numbered, **options) as site:
             floor = Floor(site)
             await floor.open_phones(*phones)
             yield floor
+
+
+def at_addresses(config: str, phones: tuple[str, ...], host: str) -> str:
+    """The same with phones that do not register."""
+    for place, name in enumerate(phones):
+        where = f'host = "{host}:{PHONE_PORT + place}"'
+        config = config.replace(f'secret = "{name}-secret"', where)
+    return config
 
 
 def phone_config(*names: str, **more: str) -> str:
