@@ -4,7 +4,7 @@ export BACKEND ?= asterisk
 # Processes that make test shares its work among.
 WORKERS ?= 2
 
-.PHONY: help setup demo run test test-native check bench pjsua2 clean
+.PHONY: help setup demo run test test-native fuzz check bench pjsua2 clean
 
 help:           ## list the targets
 	@grep -E '^[a-z0-9-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: setup     ## all tests
 
 test-native: setup  ## tests/native under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/test-native $(ARGS)
+
+fuzz: setup     ## what the audio path parses, SECONDS for each target (needs clang)
+	@SECONDS_EACH=$(or $(SECONDS),60) scripts/fuzz $(ARGS)
 
 check: setup    ## format, lint, types, warnings of the C compilers
 	@$(PY) -m ruff format --check .
