@@ -48,7 +48,7 @@ enum {
 
 /* Quiet is what lies 15 dB below the tone, or what was beneath it: noise. */
 static const float QUIET = 0.03F, BENEATH = 2.5F;
-static const float IMPURE = 0.05F, STAYS = 0.3F; /* what was beneath a tone, and what is left */
+static const float IMPURE = 0.02F, STAYS = 0.3F; /* what was beneath a tone, and what is left */
 
 static bool near(const struct tone *tone, float low, float high, float tolerance)
 {

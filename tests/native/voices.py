@@ -73,8 +73,10 @@ def any_voice(seconds: float, seed: int) -> Iterator[tuple[str, Samples]]:
         if heard >= seconds:
             return
         voice = str(rng.choice(languages)) + "+" + str(rng.choice(variants)).removeprefix("+")
-        piece = say(text, voice, pitch=int(rng.integers(0, 99)),
-                    words_per_minute=int(rng.integers(90, 260)),
-                    level_db=float(rng.uniform(-35, -12)))  # fmt: skip
+        how = {"pitch": int(rng.integers(0, 99)), "words_per_minute": int(rng.integers(90, 260))}
+        try:
+            piece = say(text, voice, **how, level_db=float(rng.uniform(-35, -12)))
+        except subprocess.CalledProcessError:
+            continue  # espeak-ng cannot combine every voice with every language
         heard += len(piece) / 8000
         yield voice, piece
