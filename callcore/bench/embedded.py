@@ -19,7 +19,8 @@ import msgspec
 
 from callcore.bench.calls import PHONE_PORT, REGISTER_PORT
 from callcore.bench.figures import Spread, read_wire, spread
-from callcore.bench.usage import Meter
+from callcore.bench.punctual import Punctuality, RtpCapture, punctuality
+from callcore.bench.usage import Footprint, Meter, footprint
 from callcore.lab import audio, sipp
 from callcore.lab.capture import Address, SipCapture
 from callcore.lab.errors import ToolError
@@ -52,17 +53,27 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
     pairs: int
     recordings: int
-    #: Share of the sound's ticks more than 20 ms late while all pairs talked, and the worst.
+    #: Share of RTP packets that left more than 5 ms after they were due (kernel's time stamps, one
+    #: stream in eight) while all pairs talked, and the worst.
     late_frames_percent: float
     late_worst_ms: float
+    late_frames_seen: int
+    #: Share of the bridge's ticks more than 20 ms late meanwhile, as callcore itself counts them.
+    late_ticks_percent: float
     #: Of one core, while all pairs talked and were recorded.
     cpu_percent_with_pairs: float
     callcore_cpu_ms_per_call: float
     many_calls: int
     many_lost: int
-    #: Resident memory before and after those calls.
+    #: Of callcore's process, before and after those calls.
     rss_mib_before: float
     rss_mib_after: float
+    descriptors_before: int
+    descriptors_after: int
+    threads_before: int
+    threads_after: int
+    #: Calls that pjsua holds in the end.
+    sip_calls_left: int
 
 
 def config(backend: str, scale: Scale, host: str) -> str:
@@ -81,6 +92,27 @@ def config(backend: str, scale: Scale, host: str) -> str:
     lines += ['[[routes]]\npattern = "600"\nqueue = "plain"']
     lines += ['[[routes]]\npattern = "601"\nqueue = "recorded"']
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Talks:
+    """Many at once, with sound and recordings."""
+
+    punctual: Punctuality
+    late_ticks_percent: float
+    cpu_percent: float
+    #: Complete ones.
+    recordings: int
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What many short calls leave behind."""
+
+    lost: int
+    before: Footprint
+    after: Footprint
+    sip_calls_left: int
 
 
 class Floor:
@@ -105,6 +137,10 @@ class Floor:
                 raise ToolError(f"phones did not register: {registered.errors}")
         for name in names:
             await self.site.post(f"agents/a{name[1:]}/login")
+        await self.all_idle()
+
+    async def all_idle(self) -> None:
+        """Between two loads nobody answers at the phones' address: agents were unreachable."""
 
         async def all_idle() -> bool:
             agents = (await self.site.get("agents"))["agents"]
@@ -161,8 +197,7 @@ class Floor:
         per_call = used.cpu["callcore"] * 1000 / scale.calls
         return wire.join_to_ring(), scale.calls - wire.served, per_call
 
-    async def pairs(self) -> tuple[float, float, float, int]:
-        """Share of late ticks, the worst one in ms, processor per cent, recordings complete."""
+    async def pairs(self) -> Talks:
         scale = self._scale
         speech = sipp.write_ulaw(
             self.site.directory / "speech.ulaw",
@@ -170,18 +205,23 @@ class Floor:
         )
         before = len(self._log())
         async with self.phones(scale.pair_talk_ms, speech):
+            await self.all_idle()
             calling = asyncio.create_task(self.call("601", scale.pairs, scale.rate, speech, 120.0))
             # All of them talk from here until the first one hangs up.
             await asyncio.sleep(scale.pairs / scale.rate + 2.0)
-            meter = Meter({"callcore": self.site.pid})
-            await asyncio.sleep(scale.pair_talk_ms / 1000 - scale.pairs / scale.rate - 4.0)
-            used = meter.read()
+            with RtpCapture(self.site.address) as capture:
+                meter = Meter({"callcore": self.site.pid})
+                await asyncio.sleep(scale.pair_talk_ms / 1000 - scale.pairs / scale.rate - 4.0)
+                used = meter.read()
             await calling
         await self.site.quiet(30)
-        late, worst = _late(self._log()[before:])
         ticks = (scale.pair_talk_ms / 1000 + scale.pairs / scale.rate) * 50
-        recordings = await self._recordings(scale.pairs)
-        return 100 * late / ticks, worst, 100 * used.cpu["callcore"] / used.seconds, recordings
+        return Talks(
+            punctual=punctuality(capture.packets()),
+            late_ticks_percent=100 * _late(self._log()[before:]) / ticks,
+            cpu_percent=100 * used.cpu["callcore"] / used.seconds,
+            recordings=await self._recordings(scale.pairs),
+        )
 
     async def _recordings(self, wanted: int) -> int:
         """Complete ones: each about as long as the talk."""
@@ -197,41 +237,40 @@ class Floor:
         await self.site.until(all_there, "all recordings are finalised", 60)
         return found
 
-    async def many(self) -> tuple[int, float, float]:
-        """Calls lost of many short ones, and the memory before and after."""
+    async def many(self) -> Growth:
         scale = self._scale
         seen = len(self._log())
         async with self.phones(500):
+            await self.all_idle()
             # The stack keeps what it once needed: as many calls as it remembers show how much.
-            first = round(1.5 * FORGET_SECONDS * scale.many_rate)
-            await self.call("600", first, scale.many_rate)
-            await asyncio.sleep(FORGET_SECONDS)
-            before = resident_mib(self.site.pid)
-            await self.call("600", scale.many, scale.many_rate)
-            await self.site.quiet(30)
-            await asyncio.sleep(FORGET_SECONDS)
-        after = resident_mib(self.site.pid)
+            first = round(1.5 * FORGET_SECONDS * scale.many_rate) if scale.many else 0
+            before = await self._after(first)
+            after = await self._after(scale.many)
         ended = [line for line in self._log()[seen:] if line.get("event") == "ended"]
         answered = sum(line["outcome"] == "answered" for line in ended)
-        return first + scale.many - answered, before, after
+        return Growth(first + scale.many - answered, before, after, await self._sip_calls())
+
+    async def _after(self, calls: int) -> Footprint:
+        """Of callcore, once it has forgotten so many calls."""
+        if calls:
+            await self.call("600", calls, self._scale.many_rate)
+            await self.site.quiet(30)
+            await asyncio.sleep(FORGET_SECONDS)
+        return footprint(self.site.pid)
+
+    async def _sip_calls(self) -> int:
+        async with self.site.session.get(f"{self.site.url}/metrics") as answer:
+            lines = (await answer.text()).splitlines()
+        return next(int(float(x.split()[1])) for x in lines if x.startswith("callcore_sip_calls "))
 
     def _log(self) -> list[dict[str, Any]]:
         lines = self.site.log_file.read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
 
-def _late(lines: list[dict[str, Any]]) -> tuple[int, float]:
-    """What callcore's log says of sound that left late."""
-    told = [line for line in lines if line["event"] == "sound_late"]
-    worst = max((float(line["worst_ms"]) for line in told), default=0.0)
-    return sum(int(line["late"]) for line in told), worst
-
-
-def resident_mib(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return round(int(line.split()[1]) / 1024, 1)
-    raise ToolError(f"process {pid} has no resident memory")
+def _late(lines: list[dict[str, Any]]) -> int:
+    """Ticks that came late, as callcore's log says."""
+    return sum(int(line["late"]) for line in lines if line["event"] == "sound_late")
 
 
 async def measure(
@@ -250,22 +289,29 @@ async def measure(
             floor = Floor(site, scale, tell)
             times, lost, per_call = await floor.join_to_ring()
             rings[PJSIP] = spread(times)
-            late, worst, cpu, recordings = await floor.pairs()
-            many_lost, before, after = await floor.many()
+            talks = await floor.pairs()
+            growth = await floor.many()
     return Figures(
         join_to_ring_ms=rings,
         calls_per_s=scale.rate,
         lost=lost,
         pairs=scale.pairs,
-        recordings=recordings,
-        late_frames_percent=round(late, 3),
-        late_worst_ms=worst,
-        cpu_percent_with_pairs=round(cpu, 1),
+        recordings=talks.recordings,
+        late_frames_percent=round(talks.punctual.late_percent, 3),
+        late_worst_ms=talks.punctual.worst_ms,
+        late_frames_seen=talks.punctual.packets,
+        late_ticks_percent=round(talks.late_ticks_percent, 3),
+        cpu_percent_with_pairs=round(talks.cpu_percent, 1),
         callcore_cpu_ms_per_call=round(per_call, 2),
         many_calls=scale.many,
-        many_lost=many_lost,
-        rss_mib_before=before,
-        rss_mib_after=after,
+        many_lost=growth.lost,
+        rss_mib_before=growth.before.rss_mib,
+        rss_mib_after=growth.after.rss_mib,
+        descriptors_before=growth.before.descriptors,
+        descriptors_after=growth.after.descriptors,
+        threads_before=growth.before.threads,
+        threads_after=growth.after.threads,
+        sip_calls_left=growth.sip_calls_left,
     )
 
 

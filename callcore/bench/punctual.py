@@ -114,11 +114,11 @@ def read_packet(at: float, data: bytes) -> RtpPacket | None:
 
 
 def _filter(address: str) -> bytes:
-    """BPF: what leaves, UDP, from that address, from an even port of the sample."""
+    """BPF: UDP from that address, from an even port of the sample."""
     (source,) = struct.unpack("!I", socket.inet_aton(address))
     program = [
         (0x20, 0, 0, _PACKET_KIND),
-        (0x15, 0, 8, _OUTGOING),
+        (0x15, 8, 0, _OUTGOING),  # on loopback each comes in as it goes out: one of both
         (0x20, 0, 0, 12),
         (0x15, 0, 6, source),
         (0x30, 0, 0, 9),

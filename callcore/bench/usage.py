@@ -25,6 +25,25 @@ def cpu_seconds(pid: int) -> float:
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a process holds."""
+
+    rss_mib: float
+    descriptors: int
+    threads: int
+
+
+def footprint(pid: int) -> Footprint:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    return Footprint(
+        rss_mib=round(int(fields["VmRSS"].split()[0]) / 1024, 1),
+        descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
+        threads=int(fields["Threads"]),
+    )
+
+
+@dataclass(frozen=True)
 class Usage:
     """Processor time that processes (by name) used since some moment, and how long that was."""
 

@@ -21,11 +21,16 @@ def options() -> None:
 
 
 BACKEND = typer.Option("asterisk", help="What the calls run on: asterisk, or pjsip beside it.")
+MANY = typer.Option(5000, min=0, help="pjsip: short calls after which nothing may have grown.")
 
 
 @app.command()
 def calls(
-    as_json: bool = JSON, number: int = NUMBER, keep: Path | None = KEEP, backend: str = BACKEND
+    as_json: bool = JSON,
+    number: int = NUMBER,
+    keep: Path | None = KEEP,
+    backend: str = BACKEND,
+    many: int = MANY,
 ) -> None:
     """Calls through callcore beside Asterisk's own Queue(), or the SIP stack inside callcore beside
     Asterisk; with --json the last line is JSON."""
@@ -38,7 +43,7 @@ def calls(
     from callcore.lab.errors import LabTimeout, ToolError
 
     if backend == "pjsip":
-        _embedded(as_json, number, keep)
+        _embedded(as_json, number, keep, many)
         return
     try:
         runs = asyncio.run(measure(Scale(), number, _tell, keep))
@@ -52,7 +57,7 @@ def calls(
         sys.exit(FAILED)
 
 
-def _embedded(as_json: bool, number: int, keep: Path | None) -> None:
+def _embedded(as_json: bool, number: int, keep: Path | None, many: int) -> None:
     import asyncio
 
     import msgspec
@@ -61,7 +66,7 @@ def _embedded(as_json: bool, number: int, keep: Path | None) -> None:
     from callcore.lab.errors import LabTimeout, ToolError
 
     try:
-        figures = asyncio.run(measure(Scale(), number, _tell, keep))
+        figures = asyncio.run(measure(Scale(many=many), number, _tell, keep))
     except (ToolError, LabTimeout) as exc:
         fail(str(exc))
     told = msgspec.to_builtins(figures)
