@@ -23,7 +23,7 @@ from tests.load import slack
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("@qq")
 SSRC = 0xABCD1234
-PROMPT = _audio.Prompt((np.arange(8000) * 31 % 9000).astype(np.int16))
+SOUND = (np.arange(8000) * 31 % 9000).astype(np.int16)
 """One second."""
 
 
@@ -118,15 +118,14 @@ def told(sender: _audio.Sender) -> tuple[int, int, int, int]:
 def test_a_prompt_arrives_whole(sender: _audio.Sender, mouth: Ear, ear: Ear) -> None:
     """Fifty packets from the given socket, numbered on from the given numbers, then the event."""
     handle = opened(sender, mouth, ear)
-    sender.play(handle, PROMPT)
+    sender.play(handle, _audio.Prompt(SOUND))
     packets = [_audio.parse_rtp(ear.next()) for _ in range(50)]
     sequences, stamps, payloads = zip(*((p[2], p[3], p[5]) for p in packets), strict=True)  # type: ignore[index]
     assert list(sequences) == [(65000 + n) & 0xFFFF for n in range(50)]
     steps = np.diff(stamps)
     held_up = sender.counts()["skipped_ms"] > 0  # for more than 100 ms: such time is given up
     assert np.all(steps % 160 == 0) if held_up else np.all(steps == 160)
-    samples = (np.arange(8000) * 31 % 9000).astype(np.int16)
-    assert b"".join(payloads) == _audio.ulaw_encode(samples)
+    assert b"".join(payloads) == _audio.ulaw_encode(SOUND)
     assert told(sender) == (7, _audio.EVENT_PLAY_ENDED, 0, 8000)
     assert sender.stream_counts(handle)["packets"] == 50
     assert ear.is_silent(0.05)
@@ -173,7 +172,7 @@ def test_barge_in_stops_a_prompt_within_one_frame(
 ) -> None:
     """After it is asked for, at most the packet that was being built still carries the prompt."""
     handle = opened(sender, mouth, ear)
-    sender.play(handle, PROMPT, 0)
+    sender.play(handle, _audio.Prompt(SOUND), 0)
     for _ in range(5):
         ear.next()
     sender.barge_in(handle)
@@ -191,7 +190,7 @@ def test_a_barge_in_meant_for_a_closed_stream_meets_nobody(
     old = opened(sender, mouth, ear)
     sender.close_stream(old)
     handle = opened(sender, mouth, ear)
-    sender.play(handle, PROMPT)
+    sender.play(handle, _audio.Prompt(SOUND))
     for wrong in (old, 0, 0xFFFFFFFF, handle + 1):
         sender.barge_in(wrong)
     assert told(sender) == (7, _audio.EVENT_PLAY_ENDED, 0, 8000)
@@ -200,7 +199,7 @@ def test_a_barge_in_meant_for_a_closed_stream_meets_nobody(
 def test_stop_is_told_with_what_was_played(sender: _audio.Sender, mouth: Ear, ear: Ear) -> None:
     """Whole frames; nothing follows."""
     handle = opened(sender, mouth, ear)
-    sender.play(handle, PROMPT)
+    sender.play(handle, _audio.Prompt(SOUND))
     for _ in range(5):
         ear.next()
     sender.stop(handle)
@@ -245,7 +244,7 @@ def test_ipv6_is_sent_to_as_well(sender: _audio.Sender) -> None:
     """From a socket of IPv6; one of IPv4 says that it does not reach that far."""
     mouth, ear = Ear("::1"), Ear("::1")
     handle = sender.open(1, mouth.fileno(), 0, 0, ear.address, SSRC, 0, 0)
-    sender.play(handle, PROMPT)
+    sender.play(handle, _audio.Prompt(SOUND))
     assert len(ear.next()) == 172
     four = Ear()
     with pytest.raises(ValueError, match="does not reach"):
@@ -258,7 +257,7 @@ def test_ipv6_is_sent_to_as_well(sender: _audio.Sender) -> None:
 def test_a_stream_waits_for_its_address(sender: _audio.Sender, mouth: Ear, ear: Ear) -> None:
     """Nothing of a prompt is lost before the far end is known; it can move, too."""
     handle = sender.open(7, mouth.fileno(), 0, 0, None, SSRC, 0, 0)
-    sender.play(handle, PROMPT, 0)
+    sender.play(handle, _audio.Prompt(SOUND), 0)
     assert ear.is_silent(0.05)
     sender.redirect(handle, ear.address, None)
     first = _audio.parse_rtp(ear.next())
@@ -308,7 +307,7 @@ def test_what_is_closed_says_so(sender: _audio.Sender, mouth: Ear, ear: Ear) -> 
         with pytest.raises(LookupError):
             act(handle)
     with pytest.raises(LookupError):
-        sender.play(handle, PROMPT)
+        sender.play(handle, _audio.Prompt(SOUND))
     small = _audio.Sender(room=1)
     only = small.open(1, mouth.fileno(), 0, 0, ear.address, SSRC, 0, 0)
     with pytest.raises(BufferError):
@@ -382,7 +381,7 @@ def test_threads_may_do_anything_while_it_sends(mouth: Ear, ear: Ear) -> None:
                 if len(handles) < 12:
                     handles.append(opened(sender, mouth, ear, idle=step % 3))
                 handle = handles[step * 7 % len(handles)]
-                sender.play(handle, PROMPT, step % 2)
+                sender.play(handle, _audio.Prompt(SOUND), step % 2)
                 sender.push(handle, speech, step % 5 == 0)
                 if step % 3 == 0:
                     sender.barge_in(handle)
@@ -420,7 +419,7 @@ def test_a_sender_closed_by_one_thread_is_closed_for_all(mouth: Ear, ear: Ear) -
             try:
                 while True:
                     sender.stop(handle)
-                    sender.play(handle, PROMPT)
+                    sender.play(handle, _audio.Prompt(SOUND))
             except LookupError:
                 return
 
