@@ -448,6 +448,32 @@ async def test_the_reason_of_a_withdrawn_call_is_said(embedded: PjsipWorld) -> N
     assert "cause=200" in call.reason_header
 
 
+async def test_an_asserted_identity_is_the_caller(embedded: PjsipWorld) -> None:
+    """RFC 3325: From may be anonymous."""
+    headers = {"P-Asserted-Identity": '"Ann" <sip:0309@provider.example>'}
+    await embedded.caller_phone.dial("4000", from_user="anonymous", headers=headers)
+    arrived = await embedded.want(ev.CallArrived)
+    assert (arrived.caller_number, arrived.caller_name) == ("0309", "Ann")
+
+
+async def test_a_trunk_that_is_full_is_not_dialled(embedded: PjsipWorld) -> None:
+    trunk = replace(embedded.directory.trunks["trunk"], max_channels=1)
+    await embedded.backend.provision(replace(embedded.directory, trunks={"trunk": trunk}))
+    await embedded.arrived_and_answered()
+    await embedded.do(act.Dial(call="c", channel="out", endpoint="trunk:trunk/4711"))
+    assert (await embedded.want(ev.LegFailed, channel="out")).cause == 34
+
+
+async def test_session_timers_are_offered(embedded: PjsipWorld) -> None:
+    """RFC 4028: a far end that died is noticed where the other side wants that."""
+    await embedded.phone("p1", Peer())
+    leg = await embedded.dial()
+    await embedded.want(ev.LegRinging, channel=leg)
+    call = embedded.rung["p1"][-1]
+    assert "timer" in call.header("supported")
+    assert int(call.header("session-expires").partition(";")[0]) >= 90
+
+
 # --- life -------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -218,9 +219,14 @@ class SipWorld(World):
         return LabPhone(name, password, server=self.server, host=host, port=port)
 
     async def close(self) -> None:
-        for phone in (self.caller_phone, *self.phones.values()):
-            await phone.close()
-        await self.backend.close()
+        async with contextlib.AsyncExitStack() as ends:
+            ends.push_async_callback(self._end_tasks)
+            # Whatever a phone has to complain of: the next test needs a stack of its own.
+            ends.push_async_callback(self.backend.close)
+            for phone in (self.caller_phone, *self.phones.values()):
+                ends.push_async_callback(phone.close)
+
+    async def _end_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -37,6 +37,9 @@ Work = Callable[[], None]
 #: The transport in the topmost Via.
 _VIA = re.compile(r"^(?:Via|v)\s*:\s*SIP\s*/\s*2\.0\s*/\s*(\w+)", re.IGNORECASE | re.MULTILINE)
 
+#: pjsua2 is a singleton, and a second one would end the process.
+_one = threading.Lock()
+
 #: The event loop looks up so often although nothing happened.
 LONGEST_WAIT_MS = 100
 #: Calls say BYE and accounts unregister before the library ends.
@@ -90,6 +93,10 @@ class Stack:
 
     async def start(self) -> None:
         """Open the library and its transports; `SetupError` when that cannot be."""
+        if not _one.acquire(blocking=False):
+            raise SetupError(
+                "another embedded SIP stack runs in this process: pjsua2 is one for all"
+            )
         self.pj, self.ports = load()
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
@@ -303,6 +310,7 @@ class Stack:
             endpoint, self.endpoint = self.endpoint, None
             endpoint.libDestroy(DESTROY_NO_NETWORK)
             destroy(endpoint)
+        _one.release()
         # What came too late is told so; nobody waits for an answer that never comes.
         while self._commands:
             self._do(self._commands.popleft())
