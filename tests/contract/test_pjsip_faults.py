@@ -528,6 +528,16 @@ async def test_a_port_that_is_taken_is_said(embedded: PjsipWorld) -> None:
         check_ports(embedded.pjsip_backend._settings.sip)
 
 
+async def test_a_second_stack_in_one_process_is_refused(
+    embedded: PjsipWorld, readable: Path
+) -> None:
+    """pjsua2 would end the process, and all calls with it."""
+    other = PjsipWorld(embedded.block, readable)
+    with pytest.raises(SetupError, match="one for all"):
+        await other.pjsip_backend.start()
+    await next_call_is_fine(embedded)
+
+
 FORGETFUL = """
 import asyncio, sys
 from pathlib import Path

@@ -93,11 +93,11 @@ class Stack:
 
     async def start(self) -> None:
         """Open the library and its transports; `SetupError` when that cannot be."""
+        self.pj, self.ports = load()
         if not _one.acquire(blocking=False):
             raise SetupError(
                 "another embedded SIP stack runs in this process: pjsua2 is one for all"
             )
-        self.pj, self.ports = load()
         self._loop = asyncio.get_running_loop()
         opened: asyncio.Future[None] = self._loop.create_future()
         # Should the interpreter end without `stop`, it neither waits for ever nor pulls the library
