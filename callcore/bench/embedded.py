@@ -11,6 +11,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ from callcore.bench.punctual import Punctuality, RtpCapture, punctuality
 from callcore.bench.usage import Footprint, Meter, footprint
 from callcore.lab import audio, sipp
 from callcore.lab.capture import Address, SipCapture
-from callcore.lab.errors import ToolError
+from callcore.lab.errors import LabTimeout, ToolError
 from callcore.lab.site import LabSite
 
 CALLER_PORT = 5700
 ASTERISK, PJSIP = "asterisk", "pjsip"
-#: Transactions of the last call stay for 32 s (RFC 3261, timers B and H).
+#: Transactions of the last call stay for 32 s (RFC 3261, timers B and H), and one that is neither
+#: acknowledged nor gets an answer to its BYE twice as long.
 FORGET_SECONDS = 35.0
 
 
@@ -256,7 +258,12 @@ class Floor:
             await self.call("600", calls, self._scale.many_rate)
             await self.site.quiet(30)
             await asyncio.sleep(FORGET_SECONDS)
+            with suppress(LabTimeout):  # said in the figures
+                await self.site.until(self._nothing_held, "the stack has no call", FORGET_SECONDS)
         return footprint(self.site.pid)
+
+    async def _nothing_held(self) -> bool:
+        return await self._sip_calls() == 0
 
     async def _sip_calls(self) -> int:
         async with self.site.session.get(f"{self.site.url}/metrics") as answer:
