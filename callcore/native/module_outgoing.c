@@ -31,14 +31,16 @@ int raise_fault(enum send_fault fault)
 int address_converter(PyObject *object, void *result)
 {
     const char *host;
-    unsigned short port;
+    uint16_t port;
     *(struct address *)result = (struct address){0};
     if (object == Py_None)
         return 1;
-    if (!PyTuple_Check(object) || !PyArg_ParseTuple(object, "sH", &host, &port)) {
+    if (!PyTuple_Check(object)) {
         PyErr_SetString(PyExc_TypeError, "an address is (host, port)");
         return 0;
     }
+    if (!PyArg_ParseTuple(object, "sO&", &host, port_of, &port))
+        return 0;
     return address_of(host, port, result) == 0;
 }
 

@@ -115,6 +115,13 @@ def told(sender: _audio.Sender) -> tuple[int, int, int, int]:
     raise AssertionError("no event")
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 70000])
+def test_a_port_does_not_wrap(sender: _audio.Sender, mouth: Ear, port: int) -> None:
+    """70000 is not 4464."""
+    with pytest.raises(ValueError, match="0 to 65535"):
+        sender.open(7, mouth.socket.fileno(), 0, 0, ("127.0.0.1", port), 1, 0, 0)
+
+
 def test_a_prompt_arrives_whole(sender: _audio.Sender, mouth: Ear, ear: Ear) -> None:
     """Fifty packets from the given socket, numbered on from the given numbers, then the event."""
     handle = opened(sender, mouth, ear)
