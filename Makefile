@@ -12,14 +12,15 @@ help:           ## list the targets
 setup:          ## install everything a fresh machine needs (safe to repeat)
 	@scripts/setup
 
-demo: setup     ## the main job end to end, on real SIP and audio
+# Who demonstrates the embedded SIP stack needs it; who does not is spared the three minutes.
+demo: $(if $(filter pjsip,$(BACKEND)),pjsua2,setup)  ## the main job end to end, on real SIP and audio
 	@$(PY) -m callcore.lab.demo
 
 run: setup      ## serve in the foreground
 	@.venv/bin/callcore serve
 
 # The acceptance tests wait for calls most of the time; the order of the files is pyproject.toml's.
-test: setup     ## all tests
+test: pjsua2    ## all tests
 	@$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-native: setup  ## tests/native under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -28,7 +29,7 @@ test-native: setup  ## tests/native under AddressSanitizer and UndefinedBehavior
 fuzz: setup     ## what the audio path parses, SECONDS for each target (needs clang)
 	@SECONDS_EACH=$(or $(SECONDS),60) scripts/fuzz $(ARGS)
 
-check: setup    ## format, lint, types, warnings of the C compilers
+check: pjsua2   ## format, lint, types, warnings of the C compilers
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy

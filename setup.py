@@ -4,10 +4,16 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 
+#: The parts of the audio path; native/pjsip/ is built against pjproject by scripts/build-pjsua2.
+PARTS = [
+    Path("callcore/native", part) for part in ("common", "receive", "send", "detect", "python")
+]
+
 AUDIO = Extension(
     "callcore.native._audio",
-    sources=sorted(map(str, Path("callcore/native").glob("*.c"))),
-    depends=sorted(map(str, Path("callcore/native").glob("*.h"))),
+    sources=sorted(str(file) for part in PARTS for file in part.glob("*.c")),
+    depends=sorted(str(file) for part in PARTS for file in part.glob("*.h")),
+    include_dirs=[str(part) for part in PARTS],
     extra_compile_args=["-std=gnu11", "-O3", "-Wall", "-Wextra", "-fvisibility=hidden"],
     libraries=["m", "dl", "pthread"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],

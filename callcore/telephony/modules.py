@@ -4,8 +4,8 @@
 costs Asterisk 0.54 instead of 0.35 % of a core (50 talks, three pairs of runs) and a short call in
 `callcore bench calls` 18 instead of 12 ms; recorded calls do not use it. It has a fault: 28 of 150
 attended transfers that Asterisk 22.10 made by itself right after a hold left one side in silence,
-none without it. callcore's transfers move channels between bridges and were never seen to suffer; so
-it stays, and the fault can show only while callcore is away and the fallback queue serves.
+none without it. callcore's transfers move channels between bridges and were never seen to suffer;
+so it stays, and the fault can show only while callcore is away and the fallback queue serves.
 """
 
 from __future__ import annotations

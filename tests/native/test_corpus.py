@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from callcore.native import _audio, reference, reference_rtcp
+from callcore.native import _audio, reference
+from callcore.native.reference import rtcp as reference_rtcp
 
 CORPUS = Path(__file__).parent / "corpus"
 BEGIN = 10**12

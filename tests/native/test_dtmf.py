@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcore.native import _audio, reference_detectors
+from callcore.native import _audio
+from callcore.native.reference import detectors as reference_detectors
 from tests.native.tones import Samples, Signal, noisy, pair, pieces, samples, silence, tone
 from tests.native.voices import say, speech
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callcore.lab import dtmf
-from callcore.native import _audio, reference_send
-from callcore.native.reference_send import (
+from callcore.native import _audio
+from callcore.native.reference import send as reference_send
+from callcore.native.reference.send import (
     DIGITS_SENT,
     FINISHED,
     FRAME,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callcore.native import _audio, reference_rtcp
+from callcore.native import _audio
+from callcore.native.reference import rtcp as reference_rtcp
 
 pytestmark = pytest.mark.parametrize("native", [_audio, reference_rtcp], ids=["c", "reference"])
 

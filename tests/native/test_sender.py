@@ -17,7 +17,7 @@ import pytest
 
 from callcore.lab import dtmf
 from callcore.native import _audio
-from callcore.native.reference_rtcp import rtcp_parse, rtcp_write
+from callcore.native.reference.rtcp import rtcp_parse, rtcp_write
 from tests.load import slack
 
 _SO_TIMESTAMPNS = 35

@@ -7,7 +7,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from callcore.native import _audio, reference_detectors
+from callcore.native import _audio
+from callcore.native.reference import detectors as reference_detectors
 from tests.native.tones import Samples, noise, samples, silence, tone
 from tests.native.voices import say
 

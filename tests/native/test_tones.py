@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcore.native import _audio, reference_detectors
+from callcore.native import _audio
 from callcore.native._audio import (
     TONE_BEEP,
     TONE_BUSY,
@@ -19,6 +19,7 @@ from callcore.native._audio import (
     TONE_RINGBACK,
     TONE_SIT,
 )
+from callcore.native.reference import detectors as reference_detectors
 from tests.native.tones import Signal, noisy, pair, pieces, samples, silence, tone
 from tests.native.voices import say, speech
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from callcore.native.reference_event import (
+from callcore.native.reference.event import (
     EVENT_TONE,
     TONE_BEEP,
     TONE_BUSY,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from callcore.native.reference_cadence import Cadence, HopFacts, Tone
-from callcore.native.reference_event import Event
+from callcore.native.reference.cadence import Cadence, HopFacts, Tone
+from callcore.native.reference.event import Event
 
 WINDOW = 512
 HOP = 160

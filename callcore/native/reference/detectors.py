@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from callcore.native.reference_dtmf import Dtmf
-from callcore.native.reference_event import Event
-from callcore.native.reference_spectrum import Features, Spectrum
-from callcore.native.reference_tones import HOP, WINDOW, Tones, power_spectrum
-from callcore.native.reference_words import Words
+from callcore.native.reference.dtmf import Dtmf
+from callcore.native.reference.event import Event
+from callcore.native.reference.spectrum import Features, Spectrum
+from callcore.native.reference.tones import HOP, WINDOW, Tones, power_spectrum
+from callcore.native.reference.words import Words
 
 DETECT_DTMF = 1
 DETECT_TONES = 2
