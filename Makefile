@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 export BACKEND ?= asterisk
 # Processes that make test shares its work among.
-WORKERS ?= 2
+WORKERS ?= 3
 
 .PHONY: help setup demo run test test-native fuzz check bench pjsua2 clean
 
