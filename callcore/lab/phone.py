@@ -47,7 +47,11 @@ class Phone(UserAgent):
     async def close(self) -> None:
         """Hang up what is open, unregister, close all sockets, end all tasks."""
         for call in list(self._by_call_id.values()):
-            if not call.ended.happened and not self.deaf and self._transport is not None:
+            if call.ended.happened:
+                continue
+            if self.deaf or self._transport is None:
+                call.finish("fault", 0)
+            else:
                 await self._hang_up_quietly(call)
         if self.registered and not self.deaf and self._transport is not None:
             await self._unregister_quietly()
