@@ -133,11 +133,15 @@ class Floor:
         await self.site.until(holds, f"call of {call.phone.user} is {like}; it is {row}", seconds)
         return row
 
-    async def clear(self) -> None:
-        """Hang up everything, log everybody out, forget what arrived."""
+    async def close_callers(self) -> None:
+        """All who dialled, and phones beyond the floor's own, hang up and are gone."""
         for phone in (*self._callers, *self._extra):
             await phone.close()
         self._callers, self._extra = [], []
+
+    async def clear(self) -> None:
+        """Hang up everything, log everybody out, forget what arrived."""
+        await self.close_callers()
         for phone in self.phones.values():
             for call in phone.calls:
                 if not call.ended.happened:
@@ -185,7 +189,10 @@ async def open_floor(
         async with LabSite(here, block.number, config, trees=numbered, **options) as site:
             floor = Floor(site)
             await floor.open_phones(*phones)
-            yield floor
+            try:
+                yield floor
+            finally:
+                await floor.close_callers()
 
 
 def at_addresses(config: str, phones: tuple[str, ...], host: str) -> str:
