@@ -66,13 +66,18 @@ class StreamSettings:
     idle: Idle = Idle.NOTHING
     """What the far end gets once something was played to it, and nothing is being played."""
 
+    def payload_types(self) -> tuple[int, int]:
+        """Of the audio and of telephone-events, as `native/` wants them."""
+        audio = PAYLOAD_TYPE[self.codec] if self.payload_type is None else self.payload_type
+        return audio, _NO_PAYLOAD_TYPE if self.event_type is None else self.event_type
+
     def for_native(self) -> dict[str, Any]:
         """The keyword arguments of `native/`."""
-        payload_type = PAYLOAD_TYPE[self.codec] if self.payload_type is None else self.payload_type
+        payload_type, event_type = self.payload_types()
         return {
             "codec": int(self.codec),
             "payload_type": payload_type,
-            "event_type": _NO_PAYLOAD_TYPE if self.event_type is None else self.event_type,
+            "event_type": event_type,
             "frames": self.frames,
             "vad_mode": -1 if self.vad_mode is None else self.vad_mode,
             "detect": self._detect(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from callcore.media import quality
 from callcore.media.frames import Samples
-from callcore.media.settings import PAYLOAD_TYPE, StreamSettings
+from callcore.media.settings import StreamSettings
 from callcore.native import _audio
 
 Address = tuple[str, int]
@@ -119,18 +119,18 @@ class MediaStream:
             raise ValueError("nobody to speak to: the far end's address is not known (send_to)")
         settings = self.settings
         fd, report_fd = self._native.sockets(self._port.index)
-        payload_type = settings.payload_type
+        payload_type, event_type = settings.payload_types()
         return self._sender.open(
             self.id,
             fd,
             settings.codec,
-            PAYLOAD_TYPE[settings.codec] if payload_type is None else payload_type,
+            payload_type,
             self._far_end,
             # RFC 3550 §8.1 and §5.1: none of the three may be guessable.
             secrets.randbits(32),
             secrets.randbits(16),
             secrets.randbits(32),
-            event_type=255 if settings.event_type is None else settings.event_type,
+            event_type=event_type,
             rtcp_to=_report_address(self._far_end),
             rtcp_fd=report_fd,
             idle=settings.idle,
