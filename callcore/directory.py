@@ -35,6 +35,15 @@ class Transport(StrEnum):
     TLS = "tls"
 
 
+class Srtp(StrEnum):
+    """Whether the sound is encrypted (RFC 3711), with keys in the SDP (RFC 4568): `optional`
+    offers plain sound (RTP/AVP) with keys and takes what comes."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
 class Dtmf(StrEnum):
     """How keys travel: `rfc4733` ignores tones in the audio, `inband` listens for them."""
 
@@ -69,8 +78,9 @@ class Phone(Entity, frozen=True, kw_only=True):
     host: str = ""
     #: What the phone is reached over.
     transport: Transport = Transport.UDP
-    #: The sound is encrypted (keys in the SDP: use TLS with it).
-    srtp: bool = False
+    #: The sound is encrypted (keys in the SDP: use TLS with it). `optional` takes what the phone
+    #: offers; true means `required`.
+    srtp: Srtp | bool = Srtp.OFF
     #: Of ``ulaw``, ``alaw``, ``g722``, ``opus``; the first is preferred.
     codecs: tuple[str, ...] = CODECS
     #: How keys travel: ``auto`` takes what the phone offers.
@@ -100,8 +110,8 @@ class Trunk(Entity, frozen=True, kw_only=True):
     match: tuple[str, ...] = ()
     #: What the provider is reached over.
     transport: Transport = Transport.UDP
-    #: The sound is encrypted.
-    srtp: bool = False
+    #: The sound is encrypted. `optional` takes what the provider offers; true means `required`.
+    srtp: Srtp | bool = Srtp.OFF
     #: Of ``ulaw``, ``alaw``, ``g722``, ``opus``; the first is preferred.
     codecs: tuple[str, ...] = CODECS
     #: How keys travel: ``auto`` takes what the provider offers.
@@ -120,6 +130,13 @@ class Trunk(Entity, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Trunk(id={self.id!r}, host={self.host!r})"
+
+
+def srtp_of(peer: Phone | Trunk) -> Srtp:
+    """Also where it was written as true or false, as before there was a third choice."""
+    if isinstance(peer.srtp, bool):
+        return Srtp.REQUIRED if peer.srtp else Srtp.OFF
+    return peer.srtp
 
 
 class Agent(Entity, frozen=True, kw_only=True):

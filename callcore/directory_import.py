@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from callcore.directory import Agent, Directory, Phone
+from callcore.directory import Agent, Directory, Phone, Srtp
 from callcore.directory_additions import DirectoryFile
 from callcore.directory_check import ID
 from callcore.directory_file import check_pin, hash_pin, new_secret
@@ -78,7 +78,7 @@ def read_phones(file: str, content: bytes) -> list[tuple[int, Phone]]:
                 given[name] = _choice(types[name], name, row[name].lower())
         if row["codecs"]:
             given["codecs"] = tuple(row["codecs"].split())
-        given |= {name: _flag(name, row[name]) for name in ("srtp", "nat")}
+        given |= {"srtp": _srtp(row["srtp"]), "nat": _flag("nat", row["nat"])}
         if not given["secret"] and not given["host"]:
             given["secret"] = new_secret()
         return line, Phone(**given)
@@ -183,6 +183,15 @@ def _flag(column: str, value: str) -> bool:
     if value.lower() not in TRUE + FALSE:
         raise ConfigError(f"{column} {value[:80]!r}: expected yes or no")
     return value.lower() in TRUE
+
+
+def _srtp(value: str) -> Srtp | bool:
+    word = value.lower()
+    if word in tuple(Srtp):
+        return Srtp(word)
+    if word in TRUE + FALSE:
+        return word in TRUE
+    raise ConfigError(f"srtp {value[:80]!r}: expected {describe(Srtp)}, yes or no")
 
 
 def _pairs(column: str, value: str, default: int) -> Iterator[tuple[str, int]]:

@@ -87,6 +87,8 @@ def values(kind: Any) -> str:
         return ", ".join(f'`"{value}"`' for value in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
         return "list"
+    if types.UnionType is typing.get_origin(kind) and bool in typing.get_args(kind):
+        return ", ".join(values(each) for each in typing.get_args(kind))
     if typing.get_origin(kind) is dict or types.UnionType is typing.get_origin(kind):
         return "table"
     if isinstance(kind, type) and issubclass(kind, enum.Enum):

@@ -15,9 +15,11 @@ from callcore.cli.common import (
     tell,
     tell_change,
 )
-from callcore.directory import CODECS, Dtmf, Transport
+from callcore.directory import CODECS, Dtmf, Srtp, Transport, srtp_of
 
 app = typer.Typer(help="Desk phones.", no_args_is_help=True)
+
+_SRTP = {"off": "", "optional": "+srtp?", "required": "+srtp"}
 
 PHONE = typer.Argument(help="Id of the phone; also its SIP user name.")
 
@@ -30,7 +32,7 @@ def add(
     ),
     host: str = typer.Option("", help="Address of a phone that does not register."),
     transport: Transport = typer.Option(Transport.UDP),
-    srtp: bool = typer.Option(False, "--srtp", help="Encrypted audio."),
+    srtp: Srtp = typer.Option(Srtp.OFF, help="Encrypted audio."),
     codec: list[str] = typer.Option(list(CODECS), help="In order of preference; can be repeated."),
     dtmf: Dtmf = typer.Option(Dtmf.RFC4733, help="How its keys travel."),
     nat: bool = typer.Option(False, "--nat", help="It is behind NAT."),
@@ -87,7 +89,7 @@ def list_all(
             "agent": "" if now is None else now.agent,
             "host": phone.host,
             "transport": phone.transport.value,
-            "srtp": phone.srtp,
+            "srtp": srtp_of(phone).value,
             "dtmf": phone.dtmf.value,
             "codecs": list(phone.codecs),
         }
@@ -106,7 +108,7 @@ def _line(row: dict[str, object]) -> tuple[str, ...]:
     assert isinstance(codecs, list)
     line = (
         str(row["id"]), reachable, str(row["agent"] or "-"), str(row["host"] or "registers"),
-        f"{row['transport']}{'+srtp' if row['srtp'] else ''}", str(row["dtmf"]), " ".join(codecs),
+        f"{row['transport']}{_SRTP[str(row['srtp'])]}", str(row["dtmf"]), " ".join(codecs),
     )  # fmt: skip
     return (*line, str(row["secret"])) if "secret" in row else line
 

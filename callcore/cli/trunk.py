@@ -15,7 +15,7 @@ from callcore.cli.common import (
     tell,
     tell_change,
 )
-from callcore.directory import CODECS, Dtmf, Transport
+from callcore.directory import CODECS, Dtmf, Srtp, Transport
 
 app = typer.Typer(help="SIP trunks.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def add(
     register: bool = typer.Option(False, "--register", help="Register with the provider."),
     match: list[str] = typer.Option([], help="Address or network it calls from; repeatable."),
     transport: Transport = typer.Option(Transport.UDP),
-    srtp: bool = typer.Option(False, "--srtp", help="Encrypted audio."),
+    srtp: Srtp = typer.Option(Srtp.OFF, help="Encrypted audio."),
     codec: list[str] = typer.Option(list(CODECS), help="In order of preference; repeatable."),
     dtmf: Dtmf = typer.Option(Dtmf.RFC4733, help="How keys travel."),
     nat: bool = typer.Option(False, "--nat", help="The provider is behind NAT."),

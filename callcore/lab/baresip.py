@@ -37,6 +37,9 @@ class BaresipAccount:
     codecs: tuple[str, ...] = ("pcmu",)
     """Names of baresip: opus/48000/2, g722, pcmu, pcma; first is preferred."""
     srtp: bool = False
+    """Encrypted sound (RTP/SAVP) or none."""
+    srtp_optional: bool = False
+    """Encrypted sound where the other side has keys too (RTP/AVP with a=crypto), else plain."""
     register_seconds: int = 120
 
     def line(self) -> str:
@@ -48,6 +51,8 @@ class BaresipAccount:
         parts += ["audio_codecs=" + ",".join(self.codecs)]
         if self.srtp:
             parts.append("mediaenc=srtp-mand")
+        elif self.srtp_optional:
+            parts.append("mediaenc=srtp")
         return ";".join(parts)
 
 
@@ -307,7 +312,7 @@ class Baresip:
         (self.directory / "contacts").write_text("")
         modules = sorted({_CODEC_MODULES[name.partition("/")[0]] for name in self.account.codecs})
         modules += ["aufile", "sndfile", "aubridge", "uuid", "account", "menu", "ctrl_tcp"]
-        if self.account.srtp:
+        if self.account.srtp or self.account.srtp_optional:
             modules.append("srtp")
         if Path(_module_directory(), "auresamp.so").exists():  # built in until baresip 1.0
             modules.append("auresamp")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from callcore.directory import Directory, Dtmf, Phone, Transport, Trunk, members_of
+from callcore.directory import Directory, Dtmf, Phone, Srtp, Transport, Trunk, members_of, srtp_of
 from callcore.errors import ConfigError
 
 PHONE_CONTEXT = "callcore-phone"
@@ -163,8 +163,10 @@ def _media(peer: Phone | Trunk, place: str) -> list[tuple[str, str]]:
         ("send_connected_line", "no"),
         ("trust_connected_line", "no"),
     ]
-    if peer.srtp:
+    if srtp_of(peer) is not Srtp.OFF:
         options.append(("media_encryption", "sdes"))
+    if srtp_of(peer) is Srtp.OPTIONAL:
+        options.append(("media_encryption_optimistic", "yes"))
     return options
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from callcore.directory import Directory, Phone, Transport, Trunk
+from callcore.directory import Directory, Phone, Srtp, Transport, Trunk, srtp_of
 from callcore.telephony.pjsip.peers import bracketed, trunk_uri
 from callcore.telephony.pjsip.stack import Stack, destroy, known_address, reason_of
 from callcore.types import TrunkId
@@ -34,8 +34,8 @@ class Accounts:
         self._on_call = on_call
         self._on_answer = on_answer
         self._class = account_class(stack.pj)
-        #: Shared ones by transport and whether the sound is encrypted.
-        self._shared: dict[tuple[Transport, bool], Any] = {}
+        #: Shared ones by transport and encryption of the sound.
+        self._shared: dict[tuple[Transport, Srtp], Any] = {}
         self._accounts: dict[TrunkId, Any] = {}
         self._trunks: dict[TrunkId, Trunk] = {}
         #: Registered or why not, by trunk.
@@ -45,7 +45,7 @@ class Accounts:
         """Make, change and remove accounts; those that did not change stay registered."""
         if not self._shared:
             for transport in self._ports():
-                for srtp in (False, True):
+                for srtp in Srtp:
                     config = self._shared_config(transport, srtp)
                     self._shared[transport, srtp] = self._make("", config)
         for name in [n for n in self._trunks if directory.trunks.get(n) != self._trunks[n]]:
@@ -59,9 +59,9 @@ class Accounts:
         return self._accounts[trunk]
 
     def of_phone(self, phone: Phone) -> Any:
-        return self.shared(phone.transport, phone.srtp)
+        return self.shared(phone.transport, srtp_of(phone))
 
-    def shared(self, transport: Transport, srtp: bool) -> Any:
+    def shared(self, transport: Transport, srtp: Srtp) -> Any:
         """Of a transport that is off: any other, and the call fails as one that cannot leave."""
         found = self._shared.get((transport, srtp))
         return found or next(a for (_, s), a in self._shared.items() if s is srtp)
@@ -116,7 +116,7 @@ class Accounts:
 
     # --- configuration ------------------------------------------------------------------------
 
-    def _config(self, srtp: bool) -> Any:
+    def _config(self, srtp: Srtp) -> Any:
         pj, sip = self._stack.pj, self._stack.settings.sip
         config = pj.AccountConfig()
         rtp = config.mediaConfig.transportConfig
@@ -126,7 +126,11 @@ class Accounts:
         rtp.portRange = sip.rtp_end - sip.rtp_start
         # Each account counts by itself: from the same start they would meet at every call.
         rtp.randomizePort = True
-        config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY if srtp else pj.PJMEDIA_SRTP_DISABLED
+        config.mediaConfig.srtpUse = {
+            Srtp.OFF: pj.PJMEDIA_SRTP_DISABLED,
+            Srtp.OPTIONAL: pj.PJMEDIA_SRTP_OPTIONAL,
+            Srtp.REQUIRED: pj.PJMEDIA_SRTP_MANDATORY,
+        }[srtp]
         config.mediaConfig.srtpSecureSignaling = 0
         config.mediaConfig.lockCodecEnabled = False
         config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_OPTIONAL
@@ -136,7 +140,7 @@ class Accounts:
         config.natConfig.sipOutboundUse = 0
         return config
 
-    def _shared_config(self, transport: Transport, srtp: bool) -> Any:
+    def _shared_config(self, transport: Transport, srtp: Srtp) -> Any:
         config = self._config(srtp)
         config.idUri = self.own_uri()
         config.sipConfig.contactForced = self._contact(transport, "callcore")
@@ -165,7 +169,7 @@ class Accounts:
         return f"sip:{user}@{host}:{sip.udp_port or sip.tcp_port or sip.tls_port}"
 
     def _trunk_config(self, trunk: Trunk) -> Any:
-        config = self._config(trunk.srtp)
+        config = self._config(srtp_of(trunk))
         host = bracketed(trunk.host)
         config.idUri = f"sip:{trunk.user}@{host}" if trunk.user else self.own_uri()
         config.sipConfig.contactForced = self._contact(trunk.transport, trunk.user or "callcore")

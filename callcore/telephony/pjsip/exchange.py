@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from callcore.call import events as ev
-from callcore.directory import Directory, Phone, Transport, Trunk
+from callcore.directory import Directory, Phone, Transport, Trunk, srtp_of
 from callcore.errors import ActionRefused
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
 from callcore.telephony.pjsip.accounts import Accounts
@@ -86,7 +86,7 @@ class Exchange:
         )
         if peer.entry is Entry.TRUNK and known[peer.name].transport is came_by:
             return int(self.accounts.of_trunk(peer.name).getId())
-        return int(self.accounts.shared(came_by, known[peer.name].srtp).getId())
+        return int(self.accounts.shared(came_by, srtp_of(known[peer.name])).getId())
 
     def _arrived(self, account: Any, prm: Any) -> None:
         request = parse(prm.rdata.wholeMsg)

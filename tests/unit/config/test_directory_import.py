@@ -2,7 +2,7 @@
 
 import pytest
 
-from callcore.directory import Agent, Directory, Phone, Queue, Transport
+from callcore.directory import Agent, Directory, Phone, Queue, Transport, srtp_of
 from callcore.directory_additions import Additions, DirectoryFile
 from callcore.directory_import import RowsRefused, put_agents, read_agents, read_phones
 from callcore.errors import ConfigError
@@ -77,6 +77,14 @@ def test_wrong_files(content, message):
     with pytest.raises(ConfigError) as caught:
         read_agents("f.csv", content, KNOWN)
     assert str(caught.value).startswith(message)
+
+
+def test_encryption_is_a_word_or_yes_or_no():
+    """As in callcore.toml; an empty cell means none."""
+    rows = read_phones("f.csv", b"id,srtp\np1,optional\np2,yes\np3,\np4,off\n")
+    assert [srtp_of(phone) for _, phone in rows] == ["optional", "required", "off", "off"]
+    with pytest.raises(RowsRefused, match="srtp 'perhaps': expected one of off, optional"):
+        read_phones("f.csv", b"id,srtp\np1,perhaps\n")
 
 
 def test_wrong_phones():

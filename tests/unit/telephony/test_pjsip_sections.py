@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callcore.directory import Agent, Directory, Dtmf, Member, Phone, Queue, Transport, Trunk
+from callcore.directory import Agent, Directory, Dtmf, Member, Phone, Queue, Srtp, Transport, Trunk
 from callcore.errors import ConfigError
 from callcore.telephony.pjsip_sections import (
     Section,
@@ -74,6 +74,14 @@ def test_a_trunk_that_registers() -> None:
     assert endpoint["media_encryption"] == "sdes"
     assert endpoint["dtmf_mode"] == "info"
     assert {endpoint[k] for k in ("rtp_symmetric", "force_rport", "rewrite_contact")} == {"yes"}
+
+
+def test_optional_encryption_is_offered_and_not_asked_for() -> None:
+    endpoint = by_type(trunk_sections(Trunk(id="t", host="h", srtp=Srtp.OPTIONAL)))["endpoint"]
+    assert endpoint["media_encryption"] == "sdes"
+    assert endpoint["media_encryption_optimistic"] == "yes"
+    required = by_type(trunk_sections(Trunk(id="t", host="h", srtp=Srtp.REQUIRED)))["endpoint"]
+    assert "media_encryption_optimistic" not in required
 
 
 def test_a_trunk_known_by_address_asks_for_no_password() -> None:
