@@ -4,6 +4,7 @@ LabError
 ├── LabTimeout          something awaited did not happen in time
 ├── CallFailed          the call ended before what was awaited (``status`` is the SIP answer)
 ├── RegistrationFailed  REGISTER was refused or not answered
+├── ApiRefused          callcore's API answered with an error (``status``)
 ├── SipSyntaxError      received text that is no SIP message
 └── ToolError           an outside program (baresip, SIPp, espeak-ng, dumpcap) is missing or failed
 """
@@ -43,6 +44,14 @@ class RegistrationFailed(LabError):
         self, message: str, status: int | None = None, transcript: Sequence[str] = ()
     ) -> None:
         super().__init__(message, transcript)
+        self.status = status
+
+
+class ApiRefused(LabError):
+    """callcore's API answered with an error; ``status`` is the one of HTTP."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(f"{status}: {message}")
         self.status = status
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 
-from callcore.lab.errors import LabTimeout
+from callcore.lab.errors import ApiRefused, LabTimeout
 from callcore.lab.phone import Phone
 
 READY_SECONDS = 40.0
@@ -245,11 +245,11 @@ class LabSite:
             return await answer.json()
 
     async def post(self, path: str, **body: Any) -> Any:
-        """POST below /api/v1; an error's sentence is in the exception."""
+        """POST below /api/v1; raises `ApiRefused` with an error's sentence."""
         async with self.session.post(f"{self.url}/api/v1/{path}", json=body) as answer:
             reply = await answer.json()
             if answer.status >= 400:
-                raise RuntimeError(f"{answer.status}: {reply}")
+                raise ApiRefused(str(reply), answer.status)
             return reply
 
     async def until(
@@ -304,15 +304,15 @@ class LabSite:
         return [event["name"] for event in (await self.get(f"calls/{call}"))["events"]]
 
     async def recording_of(self, call: str) -> dict[str, Any]:
-        """Wait for the finalised recording of a call; its ``file`` is the path on disk."""
+        """Wait for the one finalised recording of a call; its ``file`` is the path on disk."""
         found: list[dict[str, Any]] = []
 
         async def holds() -> bool:
             rows = (await self.get("recordings"))["recordings"]
             found[:] = [row for row in rows if row["call"] == call]
-            return bool(found)
+            return len(found) == 1
 
-        await self.until(holds, f"the recording of {call} is finalised")
+        await self.until(holds, f"one recording of {call} is finalised; there are {found}")
         return found[0] | {"file": self.var / "recordings" / found[0]["path"]}
 
     # --- phones ----------------------------------------------------------------------------

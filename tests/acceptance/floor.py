@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from callcore.lab import audio
 from callcore.lab.call import Call
-from callcore.lab.errors import LabError, LabTimeout
+from callcore.lab.errors import ApiRefused, LabError, LabTimeout
 from callcore.lab.g711 import Samples
 from callcore.lab.phone import Phone
 from callcore.lab.site import PATIENCE, LabSite
@@ -140,21 +140,32 @@ class Floor:
         self._callers, self._extra = [], []
 
     async def clear(self) -> None:
-        """Hang up everything, log everybody out, forget what arrived."""
+        """Hang up everything, log everybody out; when all is quiet, forget what arrived: a phone
+        may ring until its agent is logged out."""
         await self.close_callers()
         for phone in self.phones.values():
             for call in phone.calls:
                 if not call.ended.happened:
                     with contextlib.suppress(LabError, TimeoutError):
                         await call.hang_up()
+        for row in (await self.site.get("agents"))["agents"]:
+            if row["state"] != "logged_out":
+                with unless_over():
+                    await self.site.post(f"agents/{row['id']}/logout")
+        await self.site.quiet()
+        await self.nobody_rings()
+        for phone in self.phones.values():
             phone.calls.clear()
             with contextlib.suppress(LabTimeout):
                 while True:
                     await phone.incoming(0.001)
-        for row in (await self.site.get("agents"))["agents"]:
-            if row["state"] != "logged_out":
-                await self.site.post(f"agents/{row['id']}/logout")
-        await self.site.quiet()
+
+    async def nobody_rings(self) -> None:
+        """Wait until every call at the floor's phones has ended: Asterisk may be done with one
+        before its CANCEL or BYE is here."""
+        calls = [call for phone in self.phones.values() for call in phone.calls]
+        for call in calls:
+            await call.ended
 
 
 @contextlib.asynccontextmanager
@@ -193,6 +204,16 @@ async def open_floor(
                 yield floor
             finally:
                 await floor.close_callers()
+
+
+@contextlib.contextmanager
+def unless_over() -> Iterator[None]:
+    """What was in a list may be over before it is told anything: no failure."""
+    try:
+        yield
+    except ApiRefused as exc:
+        if exc.status not in (404, 409):
+            raise
 
 
 def at_addresses(config: str, phones: tuple[str, ...], host: str) -> str:
@@ -243,12 +264,20 @@ async def hears(call: Call, hz: float, seconds: float = 8.0) -> None:
         raise LabTimeout(f"{hz:g} Hz not heard within {seconds} s", call.transcript()) from None
 
 
-async def hears_speech(call: Call, seconds: float = 8.0, above: float = 300.0) -> None:
-    """Wait until something loud is in the last third of a second of what this side received."""
+async def hears_speech(
+    call: Call, seconds: float = 8.0, above: float = 300.0, since: int = 0
+) -> None:
+    """Wait until something loud is in the last third of a second of what this side received, from
+    the sample `since` on."""
     try:
-        await until(lambda: audio.level(call.heard().samples[-2700:]) >= above, seconds)
+        await until(lambda: audio.level(call.heard().samples[since:][-2700:]) >= above, seconds)
     except TimeoutError:
         raise LabTimeout(f"nothing heard within {seconds} s", call.transcript()) from None
+
+
+async def hears_no_more(call: Call, hz: float, seconds: float = 8.0) -> None:
+    """Wait until a tone is over: none of it is in the last tenth of a second."""
+    await until(lambda: audio.tone_level(call.heard().samples[-800:], hz) < 100, seconds)
 
 
 def ever_heard(call: Call, hz: float) -> bool:

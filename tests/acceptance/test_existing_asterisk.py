@@ -14,7 +14,7 @@ import pytest_asyncio
 from callcore.lab import audio
 from callcore.lab.phone import Phone
 from tests.acceptance.existing import OWN_SECRET, TheirAsterisk, beside
-from tests.acceptance.floor import Floor, hears
+from tests.acceptance.floor import Floor, hears, rung, until
 
 pytestmark = [
     pytest.mark.acceptance,
@@ -106,7 +106,7 @@ async def test_a_hotline_call_with_recording(floor: Floor) -> None:
     assert audio.tone_intervals(left, CALLER)
     assert audio.tone_intervals(right, DESK)
     raw = floor.site.var / "recordings" / "raw"
-    assert list(raw.iterdir()) == []
+    await until(lambda: not list(raw.iterdir()))
 
 
 async def test_voicemail_is_fetched(floor: Floor, theirs: TheirAsterisk) -> None:
@@ -204,7 +204,9 @@ async def test_what_was_pushed_outlives_both(floor: Floor, theirs: TheirAsterisk
     await asyncio.to_thread(theirs.start)
     await floor.phones["desk"].register()
     await floor.site.start()
-    await floor.site.get("phones")
+    await floor.login("ann")
+    caller = await floor.call("600")
+    await rung(floor, "desk", caller)
 
 
 async def test_an_asterisk_that_keeps_its_phones_to_itself(

@@ -14,8 +14,19 @@ import pytest_asyncio
 from callcore.lab import audio
 from callcore.lab.call import Call
 from callcore.lab.errors import LabError
+from tests.load import slack
 
-from .floor import Floor, ever_heard, hears, hears_speech, open_floor, phone_config, rung, talk
+from .floor import (
+    Floor,
+    ever_heard,
+    hears,
+    hears_speech,
+    open_floor,
+    phone_config,
+    rung,
+    talk,
+    until,
+)
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="module")]
 
@@ -133,8 +144,10 @@ async def floor(shared: Floor) -> AsyncIterator[Floor]:
     await shared.clear()
 
 
-def nobody_rings(floor: Floor) -> bool:
-    return all(call.ended.happened for phone in floor.phones.values() for call in phone.calls)
+async def recordings_are_complete(floor: Floor) -> None:
+    """No marks of an unfinished one are left; they go a moment after the row is there."""
+    pending = floor.site.var / "recordings" / ".pending"
+    await until(lambda: not list(pending.glob("*.marks")))
 
 
 # --- the caller hangs up at each stage ---------------------------------------------------------
@@ -152,7 +165,7 @@ async def test_a_caller_who_gives_up_before_the_answer_leaves_nothing(floor: Flo
         await caller.ended
         await floor.site.quiet()
         await floor.site.agent_is("ann", "idle")
-    assert nobody_rings(floor)
+    await floor.nobody_rings()
     rows = (await floor.site.get("calls/ended"))["calls"]
     for record in (row for row in rows if row["caller_number"] in numbers):
         assert record["hung_up_by"] == "caller"
@@ -201,7 +214,7 @@ async def test_a_caller_who_gives_up_while_a_phone_rings_stops_the_ringing(floor
     await floor.site.quiet()
     record = await floor.record(caller)
     assert (record["outcome"], record["hung_up_by"], record["offers"]) == ("abandoned", "caller", 1)
-    assert nobody_rings(floor)
+    await floor.nobody_rings()
 
 
 async def test_the_announcement_is_for_the_agent_alone(floor: Floor) -> None:
@@ -281,7 +294,7 @@ async def test_either_side_hanging_up_ends_the_talk(floor: Floor, by: str) -> No
     recording = await floor.site.recording_of(record["call"])
     left, _ = audio.read_channels(recording["file"])
     assert audio.tone_intervals(left, CALLER)
-    assert not list((floor.site.var / "recordings" / ".pending").glob("*.marks"))
+    await recordings_are_complete(floor)
 
 
 # --- agents who do not answer --------------------------------------------------------------------
@@ -308,7 +321,7 @@ async def test_a_phone_that_refuses_passes_the_caller_on(
     assert offers[1]["result"] == "answered"
     if result is not None:
         assert offers[0]["result"] == result
-    assert (await floor.site.ended_call(caller_number=caller.phone.user))["wait_seconds"] < 5
+    assert record["wait_seconds"] < 5 * slack()  # a phone that rings is given up after 5
 
 
 async def test_a_phone_that_rings_too_long_passes_the_caller_on_in_place(floor: Floor) -> None:
@@ -460,7 +473,7 @@ async def test_waiting_too_long_leads_to_the_overflow_node(floor: Floor) -> None
     assert record["hung_up_by"] == "callcore"
     assert [s["result"] for s in record["segments"] if s["kind"] == "queue"] == ["max_wait"]
     assert "overflowed" in await floor.site.events_of(record["call"])
-    assert 1.4 < record["wait_seconds"] < 2.5
+    assert 1.4 < record["wait_seconds"] < 1.5 + slack()
 
 
 async def test_a_full_queue_refuses_the_next_caller_only(floor: Floor) -> None:
@@ -502,8 +515,8 @@ async def test_a_paused_recording_is_silent_in_the_gap(floor: Floor) -> None:
     await floor.is_in(caller, recording_paused=True)
     await asyncio.sleep(1.0)  # and be heard by nobody later
     await floor.site.post(f"calls/{call}/recording/resume")
-    lasted = time.monotonic() - began
     await floor.is_in(caller, recording_paused=False)
+    lasted = time.monotonic() - began
     await asyncio.sleep(0.8)  # sound must flow
     await caller.hang_up()
     recording = await floor.site.recording_of(call)
@@ -597,7 +610,7 @@ async def test_hanging_up_at_any_moment_leaves_nothing(floor: Floor) -> None:
         await floor.site.quiet()
         for desk in desks:
             desk.cancel()
-    assert nobody_rings(floor)
+    await floor.nobody_rings()
     for call in calls:
         record = await floor.record(call)
         story = (record["outcome"], record["hung_up_by"])
@@ -608,7 +621,7 @@ async def test_hanging_up_at_any_moment_leaves_nothing(floor: Floor) -> None:
         assert all(segment.get("end") for segment in record["segments"])
         if record["recording"]:
             await floor.site.recording_of(record["call"])
-    assert not list((floor.site.var / "recordings" / ".pending").glob("*.marks"))
+    await recordings_are_complete(floor)
     for row in (await floor.site.get("agents"))["agents"]:
         assert row["state"] in ("idle", "paused"), row
         assert not row["contact"]

@@ -15,10 +15,11 @@ import pytest_asyncio
 
 from callcore.lab import audio
 from callcore.lab.call import Call, TransferOutcome
-from callcore.lab.errors import LabTimeout
+from callcore.lab.errors import ApiRefused, LabTimeout
 from callcore.lab.phone import Phone
 from callcore.lab.site import PATIENCE, LabSite
 from tests.addresses import claim_block
+from tests.load import slack
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.asyncio(loop_scope="module")]
 
@@ -39,10 +40,10 @@ phone = "p2"
 phone = "p3"
 [queues.sales]
 members = ["ann"]
-wrap_up_seconds = 0.6
+wrap_up_seconds = 1
 [queues.support]
 members = ["bob"]
-wrap_up_seconds = 0.6
+wrap_up_seconds = 1
 [queues.nobody]
 max_size = 1
 [[routes]]
@@ -153,8 +154,6 @@ class Office:
 
     async def voices(self, record: dict[str, Any]) -> dict[float, tuple[float, float]]:
         """First and last time of each voice in the one recording of the call."""
-        rows = (await self.site.get("recordings"))["recordings"]
-        assert len([row for row in rows if row["call"] == record["call"]]) <= 1
         recording = await self.site.recording_of(record["call"])
         left, right = audio.read_channels(recording["file"])
         assert audio.tone_intervals(left, CALLER, threshold=2000), "the caller is on the left"
@@ -369,7 +368,7 @@ async def rings_out(office: Office, target: str) -> None:
     await ringing.ring()
     began = time.monotonic()
     assert (await ringing.ended).by == "remote"
-    assert 0.8 < time.monotonic() - began < 2 * PATIENCE
+    assert 0.8 < time.monotonic() - began < 2 * slack()
 
 
 async def talked_again(office: Office, target: str) -> dict[str, Any]:
@@ -380,12 +379,13 @@ async def talked_again(office: Office, target: str) -> dict[str, Any]:
     assert (first["agent"], second["agent"]) == ("ann", "ann")
     assert (dial["target"], dial["result"]) == (target, "no_answer")
     assert first["end"] <= dial["start"] < dial["end"] <= second["start"]
-    assert dial["end"] - dial["start"] == pytest.approx(1.0, abs=0.3 * PATIENCE)
+    assert dial["end"] - dial["start"] == pytest.approx(1.0, abs=0.3 * slack())
     assert (await office.voices(record)).keys() == {ANN}
     recording = await office.site.recording_of(record["call"])
     left, right = audio.read_channels(recording["file"])
     (heard,) = audio.tone_intervals(left, CALLER, threshold=2000)
-    assert heard[1] - heard[0] > second["end"] - first["start"] - 0.2, "without a gap"
+    whole = second["end"] - first["start"]
+    assert heard[1] - heard[0] > whole - 0.2 * slack(), "without a gap"
     before, after = audio.tone_intervals(right, ANN, threshold=2000)
     assert after[0] - before[1] > 0.9, "and without Ann while she is away"
     return record
@@ -803,7 +803,7 @@ async def test_an_operators_transfer_that_fails(office: Office) -> None:
     await refuse(office, office.far, 486)
     await hears(call, ANN)
     await hears(desk, CALLER)
-    with pytest.raises(RuntimeError, match="999"):
+    with pytest.raises(ApiRefused, match="999"):
         await office.site.post(f"calls/{live['id']}/transfer", target="999")
     await call.hang_up()
     await office.record(outcome="answered")

@@ -203,6 +203,7 @@ async def test_addresses_decide_who_may_call(floor: Floor) -> None:
         row = await floor.is_in(call, state="queued")
         assert row["dialled"] == "600"
         await call.hang_up()
+    await floor.site.quiet()
     await refused(floor, "600", 401, last=UNKNOWN)
     await refused(floor, "600", 401, last=49)
     assert (await floor.site.get("calls"))["calls"] == []

@@ -235,7 +235,6 @@ async def test_asterisk_restarts(asterisk: managed.ManagedAsterisk, readable: Pa
         await world.want(ev.BackendDown, dead=True, timeout=10.0)
         up = await world.want(ev.BackendUp)
         assert up.channels == ()
-        assert "p1" in (*up.reachable_phones, *world.phones)
         await world.phones["p1"].register()
         await world.phone("p1", Peer(answer_after=0.1))
         await world.ami.connect()
@@ -275,7 +274,7 @@ async def test_callers_held_while_callcore_was_away_come_with_their_time(
     assert isinstance(held, ev.CallArrived)
     assert held.arrived_at is not None
     assert (held.entry, held.answered, held.dialled) == (Entry.TRUNK, True, "4000")
-    assert began - 1.5 <= held.arrived_at <= began + 0.5
+    assert began - 1.5 <= held.arrived_at <= began + 0.5 * slack()
     await successor.close()
     await world.close()
 
@@ -293,7 +292,13 @@ async def test_callers_of_the_fallback_queue_are_brought_back(
     world.asterisk_backend._task.cancel()
     await world.call_in("4000")
     await world.calls[-1].answered
-    await asyncio.sleep(3.5)
+
+    async def in_fallback() -> bool:
+        return "!Queue!" in await asterisk.run_command("core show channels concise")
+
+    async with asyncio.timeout(10 * slack()):
+        while not await in_fallback():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # the console tells no events
     successor = world.new_backend(readable, asterisk.ari_url)
     events = events_of(successor)
     up = await anext(events)

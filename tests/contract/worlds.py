@@ -34,6 +34,7 @@ from callcore.telephony.render import CERTIFICATE, KEY, ensure_certificate
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
 from tests.addresses import SIP_PORT, Block
+from tests.load import slack
 
 E = TypeVar("E", bound=ev.Event)
 
@@ -91,7 +92,8 @@ class World:
             raise problem
 
     async def want(self, kind: type[E], timeout: float = 5.0, **fields: object) -> E:
-        """The first event of that kind (and fields) not wanted before."""
+        """The first event of that kind (and fields) not wanted before; a busy machine has longer
+        for it."""
         found: list[E] = []
 
         def there() -> bool:
@@ -102,7 +104,7 @@ class World:
                     return True
             return False
 
-        if not await self.until(there, timeout):
+        if not await self.until(there, timeout * slack()):
             raise AssertionError(f"no {kind.__name__} {fields} within {timeout} s: {self.seen}")
         return found[0]
 
