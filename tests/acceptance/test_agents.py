@@ -46,7 +46,7 @@ reach = "auto_answer"
 phone = "p3"
 reach = "nailed_up"
 """
-    + """
+    + f"""
 [queues.sales]
 members = ["1001", "1002"]
 ring_seconds = 6

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -383,11 +384,13 @@ async def talked_again(office: Office, target: str) -> dict[str, Any]:
     assert (await office.voices(record)).keys() == {ANN}
     recording = await office.site.recording_of(record["call"])
     left, right = audio.read_channels(recording["file"])
-    (heard,) = audio.tone_intervals(left, CALLER, threshold=2000)
+    # (The mixer may lack a few late packets.)
+    (heard,) = audio.tone_intervals(left, CALLER, threshold=2000, shortest=0.1)
     whole = second["end"] - first["start"]
     assert heard[1] - heard[0] > whole - 0.2 * slack(), "without a gap"
-    before, after = audio.tone_intervals(right, ANN, threshold=2000)
-    assert after[0] - before[1] > 0.9, "and without Ann while she is away"
+    spoken = audio.tone_intervals(right, ANN, threshold=2000)
+    pauses = [after[0] - before[1] for before, after in pairwise(spoken)]
+    assert max(pauses) > 0.9, "and without Ann while she is away"
     return record
 
 
