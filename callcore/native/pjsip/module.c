@@ -7,6 +7,7 @@
 
 #include <pjsua-lib/pjsua.h>
 
+#include "codecs.h"
 #include "notes.h"
 #include "ports.h"
 
@@ -319,6 +320,8 @@ static PyObject *open_notes(PyObject *module, PyObject *args)
     status = watch_open(watched);
     if (status == PJ_SUCCESS)
         status = refer_open();
+    if (status == PJ_SUCCESS)
+        status = codecs_open();
     if (status != PJ_SUCCESS)
         return failed(status);
     notes_wake_by(written);
@@ -333,6 +336,7 @@ static PyObject *close_notes(PyObject *module, PyObject *unused)
         port_close(watching);
     watching = NULL;
     notes_wake_by(-1);
+    codecs_close();
     refer_close();
     watch_close();
     Py_RETURN_NONE;
@@ -446,6 +450,28 @@ static PyObject *calls(PyObject *module, PyObject *unused)
     return PyLong_FromUnsignedLong(count);
 }
 
+static PyObject *set_codecs(PyObject *module, PyObject *args)
+{
+    const char *names[CODECS_MOST];
+    PyObject *given;
+    int account;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "iO!:set_codecs", &account, &PyTuple_Type, &given))
+        return NULL;
+    const Py_ssize_t count = PyTuple_Size(given);
+    for (Py_ssize_t i = 0; i < count && i < CODECS_MOST; i++) {
+        names[i] = PyUnicode_AsUTF8AndSize(PyTuple_GetItem(given, i), NULL);
+        if (names[i] == NULL)
+            return NULL;
+    }
+    if (!codecs_set(account, names, (size_t)count)) {
+        PyErr_SetString(PyExc_ValueError, "no such account, or too many codecs");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *blocks(PyObject *module, PyObject *unused)
 {
     (void)module;
@@ -463,6 +489,7 @@ static PyMethodDef functions[] = {
     {"connect", connect_slots, METH_VARARGS, "connect(source, sink): slots of the bridge."},
     {"disconnect", disconnect_slots, METH_VARARGS, "disconnect(source, sink)."},
     {"slot_of_call", slot_of_call, METH_O, "The slot of a call's sound; -1: none."},
+    {"set_codecs", set_codecs, METH_VARARGS, "set_codecs(account, names): what its calls may use."},
     {"calls", calls, METH_NOARGS, "Calls that pjsua holds, those that are ending included."},
     {"blocks", blocks, METH_NOARGS, "Blocks of memory that ports and taps hold."},
     {NULL, NULL, 0, NULL},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
-from callcore.directory import Directory, Phone, Srtp, Transport, Trunk, srtp_of
+from callcore.directory import CODECS, Directory, Phone, Srtp, Transport, Trunk, srtp_of
 from callcore.telephony.pjsip.peers import bracketed, trunk_uri
 from callcore.telephony.pjsip.stack import Stack, destroy, known_address, reason_of
 from callcore.types import TrunkId
@@ -18,6 +18,17 @@ log = structlog.get_logger(__name__)
 REGISTER_SECONDS = 300
 #: A registration that failed is tried again after so long; the first time at once (RFC 5626).
 RETRY_SECONDS = 20
+
+
+#: As SDP calls them (RFC 3551, RFC 7587).
+ENCODING = {"ulaw": "PCMU", "alaw": "PCMA", "g722": "G722", "opus": "opus"}
+
+
+class Way(NamedTuple):
+    """How sound goes to phones and trunks that share an account: encryption, and codecs."""
+
+    srtp: Srtp = Srtp.OFF
+    codecs: tuple[str, ...] = CODECS
 
 
 class Accounts:
@@ -34,8 +45,7 @@ class Accounts:
         self._on_call = on_call
         self._on_answer = on_answer
         self._class = account_class(stack.pj)
-        #: Shared ones by transport and encryption of the sound.
-        self._shared: dict[tuple[Transport, Srtp], Any] = {}
+        self._shared: dict[tuple[Transport, Way], Any] = {}
         self._accounts: dict[TrunkId, Any] = {}
         self._trunks: dict[TrunkId, Trunk] = {}
         #: Registered or why not, by trunk.
@@ -43,28 +53,33 @@ class Accounts:
 
     def apply(self, directory: Directory) -> None:
         """Make, change and remove accounts; those that did not change stay registered."""
-        if not self._shared:
-            for transport in self._ports():
-                for srtp in Srtp:
-                    config = self._shared_config(transport, srtp)
-                    self._shared[transport, srtp] = self._make("", config)
+        peers: list[Phone | Trunk] = [*directory.phones.values(), *directory.trunks.values()]
+        for way in dict.fromkeys((Way(), *map(way_of, peers))):
+            self._share(way)
         for name in [n for n in self._trunks if directory.trunks.get(n) != self._trunks[n]]:
             self._remove(name)
         for name, trunk in directory.trunks.items():
             if name not in self._trunks:
                 self._trunks[name] = trunk
-                self._accounts[name] = self._make(name, self._trunk_config(trunk))
+                self._accounts[name] = self._make(name, self._trunk_config(trunk), trunk.codecs)
+
+    def _share(self, way: Way) -> None:
+        """One account for each transport that is on."""
+        for transport in self._ports():
+            if (transport, way) not in self._shared:
+                config = self._shared_config(transport, way.srtp)
+                self._shared[transport, way] = self._make("", config, way.codecs)
 
     def of_trunk(self, trunk: TrunkId) -> Any:
         return self._accounts[trunk]
 
     def of_phone(self, phone: Phone) -> Any:
-        return self.shared(phone.transport, srtp_of(phone))
+        return self.shared(phone.transport, way_of(phone))
 
-    def shared(self, transport: Transport, srtp: Srtp) -> Any:
+    def shared(self, transport: Transport, way: Way) -> Any:
         """Of a transport that is off: any other, and the call fails as one that cannot leave."""
-        found = self._shared.get((transport, srtp))
-        return found or next(a for (_, s), a in self._shared.items() if s is srtp)
+        found = self._shared.get((transport, way))
+        return found or next(a for (_, w), a in self._shared.items() if w == way)
 
     def close(self) -> None:
         """Unregister and delete all."""
@@ -106,10 +121,11 @@ class Accounts:
         self.registrations.pop(name, None)
         self._delete(self._accounts.pop(name))
 
-    def _make(self, trunk: TrunkId, config: Any) -> Any:
+    def _make(self, trunk: TrunkId, config: Any, codecs: tuple[str, ...]) -> Any:
         account = self._class(self, trunk)
         try:
             account.create(config, False)
+            self._stack.ports.set_codecs(account.getId(), tuple(ENCODING[c] for c in codecs))
         except self._stack.pj.Error as exc:
             log.error("account_not_made", trunk=trunk, reason=reason_of(exc))
         return account
@@ -183,6 +199,10 @@ class Accounts:
             config.regConfig.firstRetryIntervalSec = 1
             config.regConfig.randomRetryIntervalSec = 0
         return config
+
+
+def way_of(peer: Phone | Trunk) -> Way:
+    return Way(srtp_of(peer), peer.codecs)
 
 
 def account_class(pj: Any) -> Any:

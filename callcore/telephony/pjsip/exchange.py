@@ -14,10 +14,10 @@ from typing import Any
 import structlog
 
 from callcore.call import events as ev
-from callcore.directory import Directory, Phone, Transport, Trunk, srtp_of
+from callcore.directory import Directory, Phone, Transport, Trunk
 from callcore.errors import ActionRefused
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
-from callcore.telephony.pjsip.accounts import Accounts
+from callcore.telephony.pjsip.accounts import Accounts, way_of
 from callcore.telephony.pjsip.call import call_class
 from callcore.telephony.pjsip.causes import REFUSAL, cause_of, reason_header
 from callcore.telephony.pjsip.headers import address, caller, parse
@@ -75,9 +75,9 @@ class Exchange:
 
     # --- calls that come -----------------------------------------------------------------------
 
-    def _select_account(self, account: int, source: str, transport: str) -> int:
-        """The account whose ways the answer has: Contact, encryption, session timers."""
-        peer = self.peers.who(source, "")
+    def _select_account(self, account: int, source: str, transport: str, message: str) -> int:
+        """The account whose ways the answer has: Contact, encryption, codecs, session timers."""
+        peer = self.peers.who(source, address(parse(message).first("from")).user)
         if peer is None or transport not in tuple(Transport):
             return account
         came_by = Transport(transport)
@@ -86,7 +86,7 @@ class Exchange:
         )
         if peer.entry is Entry.TRUNK and known[peer.name].transport is came_by:
             return int(self.accounts.of_trunk(peer.name).getId())
-        return int(self.accounts.shared(came_by, srtp_of(known[peer.name])).getId())
+        return int(self.accounts.shared(came_by, way_of(known[peer.name])).getId())
 
     def _arrived(self, account: Any, prm: Any) -> None:
         request = parse(prm.rdata.wholeMsg)

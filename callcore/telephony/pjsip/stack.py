@@ -68,8 +68,8 @@ class Stack:
         self.pj: Any = None
         self.ports: Any = None
         self.endpoint: Any = None
-        #: Chooses the account of an arriving call: (account chosen by pjsua, source, transport).
-        self.select_account: Callable[[int, str, str], int] = lambda account, source, by: account
+        #: The account of an arriving call: (account chosen by pjsua, source, transport, request).
+        self.select_account: Callable[[int, str, str, str], int] = lambda account, *of: account
         #: A live call has this number.
         self.number_in_use: Callable[[int], bool] = lambda number: False
         self.on_played: Callable[[int], None] = lambda serial: None
@@ -359,7 +359,10 @@ def endpoint_class(pj: Any) -> Any:
                 request = prm.rdata
                 by = _VIA.search(request.wholeMsg)
                 prm.accountIndex = self.stack.select_account(
-                    prm.accountIndex, request.srcAddress, by[1].lower() if by else ""
+                    prm.accountIndex,
+                    request.srcAddress,
+                    by[1].lower() if by else "",
+                    request.wholeMsg,
                 )
             except Exception:
                 log.exception("select_account_failed")
