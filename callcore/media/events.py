@@ -7,10 +7,7 @@ seconds of the stream's audio since its first sample, by its RTP timestamps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-
-#: `AudioEvent` of native/_audio.pyi, named here so that pure modules can use the records.
-RawEvent = tuple[int, int, int, int, int, float, float]
+from enum import Enum, auto
 
 #: RFC 4733 §3.2: codes 0 to 15.
 DIGITS = "0123456789*#ABCD"
@@ -52,16 +49,16 @@ class DigitHeard(MediaEvent):
     inband: bool
 
 
-class Tone(IntEnum):
-    """`enum tone_kind` of native/audio.h."""
+class Tone(Enum):
+    """What a tone means; `enum tone_kind` of native/common/audio.h says how each sounds."""
 
-    CNG = 1
-    CED = 2
-    SPECIAL_INFORMATION = 3
-    BUSY = 4
-    CONGESTION = 5
-    RINGBACK = 6
-    BEEP = 7
+    CNG = auto()
+    CED = auto()
+    SPECIAL_INFORMATION = auto()
+    BUSY = auto()
+    CONGESTION = auto()
+    RINGBACK = auto()
+    BEEP = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +70,12 @@ class ToneHeard(MediaEvent):
     hertz: float
 
 
-class PlayEnd(IntEnum):
-    """`enum play_end` of native/send.h: why a play ended."""
+class PlayEnd(Enum):
+    """Why a play ended."""
 
-    FINISHED = 0
-    STOPPED = 1
-    BARGED_IN = 2
+    FINISHED = auto()
+    STOPPED = auto()
+    BARGED_IN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,48 +111,3 @@ class WordEnded(MediaEvent):
 
     seconds: float
     level: float
-
-
-class Kind(IntEnum):
-    """`enum audio_event_kind` of native/audio.h."""
-
-    SPEECH_STARTED = 1
-    SPEECH_ENDED = 2
-    SILENCE = 3
-    DIGIT = 4
-    TONE_DIGIT = 5
-    TONE = 6
-    SOURCE_CHANGED = 7
-    PLAY_ENDED = 8
-    DIGITS_SENT = 9
-    WORD_STARTED = 10
-    WORD_ENDED = 11
-
-
-def media_event(raw: RawEvent, rate: int) -> MediaEvent | None:
-    """The record of one event of `native/` on a stream of `rate` Hz; None: of an unknown kind."""
-    stream, kind, code, at_ns, samples, value, extra = raw
-    at, position = at_ns / 1e9, samples / rate
-    match kind:
-        case Kind.SPEECH_STARTED:
-            return SpeechStarted(stream, at, position, value)
-        case Kind.SPEECH_ENDED:
-            return SpeechEnded(stream, at, position)
-        case Kind.SILENCE:
-            return SilenceReached(stream, at, position, value)
-        case Kind.DIGIT | Kind.TONE_DIGIT if code < len(DIGITS):
-            inband = kind == Kind.TONE_DIGIT
-            return DigitHeard(stream, at, position, DIGITS[code], inband)
-        case Kind.TONE:
-            return ToneHeard(stream, at, position, Tone(code), value, extra)
-        case Kind.PLAY_ENDED:
-            return PlayEnded(stream, at, position, int(value), PlayEnd(code))
-        case Kind.DIGITS_SENT:
-            return DigitsSent(stream, at, position)
-        case Kind.WORD_STARTED:
-            return WordStarted(stream, at, position, extra)
-        case Kind.WORD_ENDED:
-            return WordEnded(stream, at, position, value, extra)
-        case Kind.SOURCE_CHANGED:
-            return SourceChanged(stream, at, position)
-    return None

@@ -7,15 +7,15 @@ frames or events wait and hands them on. Each stream is accepted from its announ
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from callcore.errors import SetupError
-from callcore.media.events import MediaEvent, media_event
+from callcore.media.events import MediaEvent
 from callcore.media.frames import FrameBatch, frame_batch
+from callcore.media.raw_events import media_event
 from callcore.media.settings import Codec, StreamSettings
 from callcore.media.stream import NO_SOCKET, Address, MediaStream, Port
 from callcore.media.vad import load_vad
@@ -142,9 +142,7 @@ class MediaServer:
 
 
 def _woken(fd: int, wakes: asyncio.Event) -> None:
-    # Read at once: it stays readable otherwise, and the loop would spin until the reader comes.
-    with contextlib.suppress(BlockingIOError):
-        os.eventfd_read(fd)
+    os.eventfd_read(fd)  # at once: it is readable until then, and the loop would spin
     wakes.set()
 
 

@@ -55,8 +55,9 @@ CODEC_L16: int
 IDLE_NOTHING: int
 IDLE_SILENCE: int
 IDLE_NOISE: int
-EVENT_PLAY_ENDED: int
-EVENT_DIGITS_SENT: int
+PLAY_FINISHED: int
+PLAY_STOPPED: int
+PLAY_INTERRUPTED: int
 
 class Prompt:
     def __init__(self, samples: Samples) -> None: ...
@@ -188,19 +189,6 @@ DETECT_TONES: int
 DETECT_WORDS: int
 DETECT_SPECTRUM: int
 
-EVENT_TONE_DIGIT: int
-EVENT_TONE: int
-EVENT_WORD_STARTED: int
-EVENT_WORD_ENDED: int
-
-TONE_CNG: int
-TONE_CED: int
-TONE_SIT: int
-TONE_BUSY: int
-TONE_CONGESTION: int
-TONE_RINGBACK: int
-TONE_BEEP: int
-
 class Detectors:
     """The detectors of one stream, by themselves; rate 8000 or 16000, wanted: DETECT flags."""
 
@@ -220,7 +208,27 @@ SpectrumFeatures = tuple[int, tuple[float, ...], tuple[float, ...]]
 """Hops heard; means and deviations of centroid, flatness, roll-off and flux."""
 
 AudioEvent = tuple[int, int, int, int, int, float, float]
-"""Stream, kind (audio.h: enum audio_event_kind), code, ns, position, value, extra."""
+"""Stream, kind (EVENT_…), code (TONE_…, PLAY_…, a digit), ns, position, value, extra."""
+
+EVENT_SPEECH_STARTED: int
+EVENT_SPEECH_ENDED: int
+EVENT_SILENCE: int
+EVENT_DIGIT: int
+EVENT_TONE_DIGIT: int
+EVENT_TONE: int
+EVENT_SOURCE_CHANGED: int
+EVENT_PLAY_ENDED: int
+EVENT_DIGITS_SENT: int
+EVENT_WORD_STARTED: int
+EVENT_WORD_ENDED: int
+TONE_NONE: int
+TONE_CNG: int
+TONE_CED: int
+TONE_SIT: int
+TONE_BUSY: int
+TONE_CONGESTION: int
+TONE_RINGBACK: int
+TONE_BEEP: int
 
 def load_vad(path: str | bytes | PathLike[str], /) -> None: ...
 def parse_rtp(datagram: bytes, /) -> tuple[int, bool, int, int, int, bytes] | int:

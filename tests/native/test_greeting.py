@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from callcore.media.events import Tone, media_event
+from callcore.media.events import Tone
 from callcore.media.greeting import Greeting, GreetingFacts, Spectrum
+from callcore.media.raw_events import media_event
 from callcore.media.settings import Codec, StreamSettings
 from callcore.media.vad import load_vad
 from callcore.native import _audio

@@ -58,7 +58,8 @@ def batches(server: _audio.Server, count: int) -> Iterator[_audio.Batch]:
     end = time.monotonic() + 5 * slack()
     for _ in range(count):
         while (batch := server.batch()) is None:
-            select.select([server.fds()[0]], [], [], 1)
+            if select.select([server.fds()[0]], [], [], 1)[0]:
+                os.eventfd_read(server.fds()[0])
             assert time.monotonic() < end, "no batches come"
         yield batch
 
@@ -435,7 +436,7 @@ def test_streams_are_closed_while_their_packets_fly() -> None:
 
 
 def test_events_wake_their_reader(server: _audio.Server) -> None:
-    """A key press makes the second descriptor readable until it was taken."""
+    """A key press makes the second descriptor readable, once."""
     index, port = server.bind("127.0.0.1", 0)
     with sender() as source:
         server.open(index, *source.getsockname(), event_type=101)
@@ -445,7 +446,8 @@ def test_events_wake_their_reader(server: _audio.Server) -> None:
         payload = struct.pack("!BBH", 5, 10, 160)
         source.sendto(rtp(1, 0, payload, payload_type=101, marker=True), ("127.0.0.1", port))
         assert select.select([fd], [], [], 5 * slack())[0] == [fd]
+        os.eventfd_read(fd)
     (event,) = server.events()
-    assert event[1:3] == (4, 5)
+    assert event[1:3] == (_audio.EVENT_DIGIT, 5)
     assert time.monotonic_ns() - event[3] < 5 * slack() * SECOND
     assert select.select([fd], [], [], 0)[0] == []

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from callcore.media.events import Kind
 from callcore.native import _audio
 from tests.native.voices import say
 
@@ -54,7 +53,7 @@ def stream(rate: int = 8000, **settings: int) -> _audio.Stream:
 
 
 def digits(events: list[_audio.AudioEvent]) -> list[int]:
-    return [code for _, kind, code, *_ in events if kind == Kind.DIGIT]
+    return [code for _, kind, code, *_ in events if kind == _audio.EVENT_DIGIT]
 
 
 def kinds(events: list[_audio.AudioEvent]) -> list[int]:
@@ -71,7 +70,7 @@ def test_a_new_source_takes_over_with_its_second_packet() -> None:
         assert heard.receive(rtp(n, 160 * n), START + n * FRAME_NS) == []
     assert heard.receive(rtp(40000, 5, ssrc=8), START + 10 * FRAME_NS) == []
     (event,) = heard.receive(rtp(40001, 165, ssrc=8), START + 11 * FRAME_NS)
-    assert event[1] == Kind.SOURCE_CHANGED
+    assert event[1] == _audio.EVENT_SOURCE_CHANGED
     report = heard.report()
     assert (report["packets"], report["strays"], report["source_changes"]) == (11, 1, 1)
     assert (report["lost"], report["malformed"]) == (0, 0)
@@ -202,11 +201,11 @@ def test_a_source_that_falls_silent_ends_the_utterance() -> None:
     for packet in packets_of(voiced):
         now += FRAME_NS
         events += heard.receive(packet, now)
-    assert kinds(events) == [Kind.SPEECH_STARTED]
+    assert kinds(events) == [_audio.EVENT_SPEECH_STARTED]
     for _ in range(20):
         now += FRAME_NS
         events += heard.tick(now)
-    assert kinds(events) == [Kind.SPEECH_STARTED, Kind.SPEECH_ENDED]
+    assert kinds(events) == [_audio.EVENT_SPEECH_STARTED, _audio.EVENT_SPEECH_ENDED]
     assert events[-1][4] == pytest.approx(len(voiced), abs=8 * 60)
 
 
@@ -228,14 +227,14 @@ def test_comfort_noise_and_keys_do_not_keep_it_alive() -> None:
             for _ in range(3):
                 now += FRAME_NS
                 events += heard.tick(now)
-        assert [k for k in kinds(events) if k != Kind.DIGIT] == [
-            Kind.SPEECH_STARTED, Kind.SPEECH_ENDED
+        assert [k for k in kinds(events) if k != _audio.EVENT_DIGIT] == [
+            _audio.EVENT_SPEECH_STARTED, _audio.EVENT_SPEECH_ENDED
         ]  # fmt: skip
 
 
 def test_silence_is_told_when_nobody_speaks() -> None:
     """After 500 ms; a stream without VAD says nothing."""
-    for mode, told in ((2, [Kind.SILENCE]), (-1, [])):
+    for mode, told in ((2, [_audio.EVENT_SILENCE]), (-1, [])):
         heard, events = stream(vad_mode=mode, silence_ms=500), []
         for n in range(60):
             events += heard.receive(rtp(n, 160 * n), START + n * FRAME_NS)
@@ -254,7 +253,7 @@ def test_pushed_pieces_of_any_size_tell_the_same(lengths: list[int]) -> None:
         events += heard.push(sound[at : at + size], START)
         at, turn = at + size, turn + 1
     assert [event[1:3] + event[4:] for event in events] == whole
-    assert [event[0] for event in whole] == [Kind.SPEECH_STARTED, Kind.SPEECH_ENDED]
+    assert [event[0] for event in whole] == [_audio.EVENT_SPEECH_STARTED, _audio.EVENT_SPEECH_ENDED]
 
 
 # ---- telephone-events ----

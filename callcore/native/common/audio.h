@@ -1,8 +1,8 @@
 /* What the C files of the audio path share. None of them knows Python: only module*.c does.
  *
  * Samples are linear 16-bit at the stream's rate (8000 or 16000 Hz); a frame is FRAME_MS of them.
- * Times are nanoseconds of CLOCK_MONOTONIC and always arguments: no file but the two that own a
- * thread (receiver.c, sender.c) reads a clock. Nothing is allocated per packet or frame.
+ * Times are nanoseconds of CLOCK_MONOTONIC and always arguments: no file but those that own a
+ * thread (receiver.c, pacer.c, load.c) reads a clock. Nothing is allocated per packet or frame.
  */
 #ifndef CALLCORE_AUDIO_H
 #define CALLCORE_AUDIO_H
@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
+
+#define NANOSECONDS INT64_C(1000000000)
 
 enum { FRAME_MS = 20, MAX_RATE = 16000, MAX_FRAME = MAX_RATE * FRAME_MS / 1000 };
 
@@ -28,6 +31,14 @@ void audio_free(void *block);
 void audio_fail_after(long count);
 /* Blocks given out and not yet freed. */
 long audio_blocks(void);
+
+/* ---- clock.c ---- */
+
+int64_t clock_ns(clockid_t clock);
+/* Sleep until that time of CLOCK_MONOTONIC. */
+void sleep_until(int64_t when);
+/* How many samples that time lasts. */
+int64_t samples_of_ns(uint32_t rate, int64_t ns);
 
 /* ---- g711.c and codec.c: what stands in RTP payloads ---- */
 
@@ -284,7 +295,7 @@ bool events_wake(struct events *events);
 /* Take up to `room`; returns how many. */
 size_t events_take(struct events *events, struct audio_event *taken, size_t room);
 uint64_t events_dropped(struct events *events);
-/* Readable (eventfd) while events wait. */
+/* An eventfd that is written when events wait; who waits on it reads it before taking them. */
 int events_fd(const struct events *events);
 
 /* ---- speech.c: from decisions to utterances ---- */

@@ -1,4 +1,4 @@
-/* The bounded queue by which the threads tell Python; an eventfd wakes the reader. */
+/* The bounded queue by which the threads tell Python; an eventfd, read by who waits on it, wakes. */
 #include "audio.h"
 
 #include <pthread.h>
@@ -71,7 +71,6 @@ void events_put(struct events *events, const struct audio_event *event)
 
 size_t events_take(struct events *events, struct audio_event *taken, size_t room)
 {
-    eventfd_t ignored;
     pthread_mutex_lock(&events->lock);
     size_t count = events->count < room ? events->count : room;
     for (size_t i = 0; i < count; i++) {
@@ -79,10 +78,8 @@ size_t events_take(struct events *events, struct audio_event *taken, size_t room
         events->first = (events->first + 1) % events->room;
     }
     events->count -= count;
-    if (events->count == 0) {
+    if (events->count == 0)
         events->woken = false;
-        eventfd_read(events->fd, &ignored);
-    }
     pthread_mutex_unlock(&events->lock);
     return count;
 }

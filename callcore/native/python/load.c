@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 enum {
     BURST_NS = 500000,
@@ -17,20 +16,6 @@ enum {
     NAP_NS = 2000000, /* as receiver.c's */
     MAX_DATAGRAM = 2048
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void sleep_until(int64_t when)
-{
-    const struct timespec at = {.tv_sec = when / 1000000000, .tv_nsec = when % 1000000000};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
-    }
-}
 
 /* ---- sending ---- */
 

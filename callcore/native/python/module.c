@@ -26,6 +26,14 @@ int add_type(PyObject *module, PyType_Spec *spec)
     return done;
 }
 
+int add_constants(PyObject *module, const struct constant *constants, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
+            return -1;
+    return 0;
+}
+
 static PyObject *fail_after(PyObject *module, PyObject *argument)
 {
     (void)module;

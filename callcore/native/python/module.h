@@ -20,6 +20,16 @@ int add_speech(PyObject *module);
 int add_server(PyObject *module);
 int add_load(PyObject *module);
 
+/* Integers that Python reads under the names they have in C. */
+struct constant {
+    const char *name;
+    int value;
+};
+
+#define CONSTANT(name) {#name, name}
+
+int add_constants(PyObject *module, const struct constant *constants, size_t count);
+
 /* Make a type from its specification and add it under the last part of its name. */
 int add_type(PyObject *module, PyType_Spec *spec);
 

@@ -134,36 +134,16 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-static const struct {
-    const char *name;
-    long value;
-} CONSTANTS[] = {
-    {"DETECT_DTMF", DETECT_DTMF},
-    {"DETECT_TONES", DETECT_TONES},
-    {"DETECT_WORDS", DETECT_WORDS},
-    {"DETECT_SPECTRUM", DETECT_SPECTRUM},
-    {"EVENT_TONE_DIGIT", EVENT_TONE_DIGIT},
-    {"EVENT_TONE", EVENT_TONE},
-    {"EVENT_WORD_STARTED", EVENT_WORD_STARTED},
-    {"EVENT_WORD_ENDED", EVENT_WORD_ENDED},
-    {"TONE_CNG", TONE_CNG},
-    {"TONE_CED", TONE_CED},
-    {"TONE_SIT", TONE_SIT},
-    {"TONE_BUSY", TONE_BUSY},
-    {"TONE_CONGESTION", TONE_CONGESTION},
-    {"TONE_RINGBACK", TONE_RINGBACK},
-    {"TONE_BEEP", TONE_BEEP},
+static const struct constant constants[] = {
+    CONSTANT(DETECT_DTMF),
+    CONSTANT(DETECT_TONES),
+    CONSTANT(DETECT_WORDS),
+    CONSTANT(DETECT_SPECTRUM),
 };
 
 int add_detectors(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&spec);
-    if (type == NULL)
+    if (add_type(module, &spec) < 0)
         return -1;
-    const int result = PyModule_AddObjectRef(module, "Detectors", type);
-    Py_DECREF(type);
-    for (size_t i = 0; result == 0 && i < sizeof CONSTANTS / sizeof *CONSTANTS; i++)
-        if (PyModule_AddIntConstant(module, CONSTANTS[i].name, CONSTANTS[i].value) < 0)
-            return -1;
-    return result;
+    return add_constants(module, constants, sizeof constants / sizeof *constants);
 }

@@ -283,24 +283,21 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
-static const struct {
-    const char *name;
-    int value;
-} constants[] = {
-    {"CODEC_PCMU", CODEC_PCMU},
-    {"CODEC_PCMA", CODEC_PCMA},
-    {"CODEC_L16", CODEC_L16},
-    {"IDLE_NOTHING", IDLE_NOTHING},
-    {"IDLE_SILENCE", IDLE_SILENCE},
-    {"IDLE_NOISE", IDLE_NOISE},
-    {"EVENT_PLAY_ENDED", EVENT_PLAY_ENDED},
-    {"EVENT_DIGITS_SENT", EVENT_DIGITS_SENT},
+static const struct constant constants[] = {
+    CONSTANT(CODEC_PCMU),
+    CONSTANT(CODEC_PCMA),
+    CONSTANT(CODEC_L16),
+    CONSTANT(IDLE_NOTHING),
+    CONSTANT(IDLE_SILENCE),
+    CONSTANT(IDLE_NOISE),
+    CONSTANT(PLAY_FINISHED),
+    CONSTANT(PLAY_STOPPED),
+    CONSTANT(PLAY_INTERRUPTED),
 };
 
 int add_outgoing(PyObject *module)
 {
-    int result = add_type(module, &spec);
-    for (size_t i = 0; result == 0 && i < sizeof constants / sizeof constants[0]; i++)
-        result = PyModule_AddIntConstant(module, constants[i].name, constants[i].value);
-    return result;
+    if (add_type(module, &spec) < 0)
+        return -1;
+    return add_constants(module, constants, sizeof constants / sizeof *constants);
 }

@@ -423,10 +423,33 @@ static PyType_Spec stream_spec = {
     .slots = stream_slots,
 };
 
+/* What stands in events: kinds, and the codes of tones. */
+static const struct constant constants[] = {
+    CONSTANT(EVENT_SPEECH_STARTED),
+    CONSTANT(EVENT_SPEECH_ENDED),
+    CONSTANT(EVENT_SILENCE),
+    CONSTANT(EVENT_DIGIT),
+    CONSTANT(EVENT_TONE_DIGIT),
+    CONSTANT(EVENT_TONE),
+    CONSTANT(EVENT_SOURCE_CHANGED),
+    CONSTANT(EVENT_PLAY_ENDED),
+    CONSTANT(EVENT_DIGITS_SENT),
+    CONSTANT(EVENT_WORD_STARTED),
+    CONSTANT(EVENT_WORD_ENDED),
+    CONSTANT(TONE_NONE),
+    CONSTANT(TONE_CNG),
+    CONSTANT(TONE_CED),
+    CONSTANT(TONE_SIT),
+    CONSTANT(TONE_BUSY),
+    CONSTANT(TONE_CONGESTION),
+    CONSTANT(TONE_RINGBACK),
+    CONSTANT(TONE_BEEP),
+};
+
 int add_parts(PyObject *module)
 {
     if (PyModule_AddFunctions(module, functions) < 0 || add_type(module, &sequence_spec) < 0
-        || add_type(module, &jitter_spec) < 0)
+        || add_type(module, &jitter_spec) < 0 || add_type(module, &stream_spec) < 0)
         return -1;
-    return add_type(module, &stream_spec);
+    return add_constants(module, constants, sizeof constants / sizeof *constants);
 }

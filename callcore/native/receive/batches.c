@@ -116,13 +116,7 @@ static struct batch *oldest_ready(const struct batches *batches)
 
 struct batch *batches_take(struct batches *batches)
 {
-    eventfd_t ignored;
     struct batch *batch = oldest_ready(batches);
-    if (batch == NULL) {
-        eventfd_read(batches->fd, &ignored);
-        /* One may have come between the look and the reading of the eventfd. */
-        batch = oldest_ready(batches);
-    }
     if (batch != NULL)
         set_state(batch, TAKEN);
     return batch;

@@ -179,11 +179,10 @@ void jitter_prefetch_frame(const struct jitter *jitter)
 
 /* ---- packets in ---- */
 
+/* Wraps as timestamps do. */
 static uint32_t clock_of(const struct jitter *jitter, int64_t now)
 {
-    /* Wraps as timestamps do. Split, so that nanoseconds times rate stay inside 64 bits. */
-    const int64_t seconds = now / 1000000000, rest = now % 1000000000;
-    return (uint32_t)(seconds * jitter->rate + rest * jitter->rate / 1000000000);
+    return (uint32_t)samples_of_ns(jitter->rate, now);
 }
 
 /* The cursor at which play-out would be as late as delay.c asks for. */

@@ -106,6 +106,7 @@ void batches_publish(struct batches *batches, struct batch *batch);
 struct batch *batches_take(struct batches *batches);
 void batches_release(struct batches *batches, struct batch *batch);
 uint64_t batches_overruns(const struct batches *batches);
+/* An eventfd that is written with each batch; who waits on it reads it before taking them. */
 int batches_fd(const struct batches *batches);
 
 /* ---- sources.c: which stream a datagram belongs to ---- */

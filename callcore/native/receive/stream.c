@@ -177,16 +177,11 @@ void stream_tick(struct stream *stream, int64_t now)
 
 /* ---- what packets mean ---- */
 
-static int64_t samples_of_ns(const struct stream *stream, int64_t ns)
-{
-    return ns / 1000000000 * stream->rate + ns % 1000000000 * stream->rate / 1000000000;
-}
-
 /* Where a packet lies; the stream never goes back over what was analysed as silence meanwhile, nor
  * further ahead than the time that has passed. */
 static int64_t position_of(struct stream *stream, uint32_t timestamp, int64_t now)
 {
-    const int64_t passed = samples_of_ns(stream, now - stream->last_arrival);
+    const int64_t passed = samples_of_ns(stream->rate, now - stream->last_arrival);
     int64_t position = stream->last_position + (int32_t)(timestamp - stream->last_timestamp);
     if (position > stream->last_position + passed + samples_of_ms(stream, JUMP_MS))
         position = stream->last_position + passed;
@@ -293,7 +288,8 @@ static bool source_accepted(struct stream *stream, const struct rtp_packet *pack
 
 static void note_arrival(struct stream *stream, const struct rtp_packet *packet, int64_t now)
 {
-    sequence_arrival(&stream->sequence, packet->timestamp, (uint32_t)samples_of_ns(stream, now));
+    const uint32_t arrival = (uint32_t)samples_of_ns(stream->rate, now);
+    sequence_arrival(&stream->sequence, packet->timestamp, arrival);
 }
 
 static void receive_packet(struct stream *stream, const struct rtp_packet *packet, int64_t now)

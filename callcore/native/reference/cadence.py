@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from callcore.native.reference.event import (
+from callcore.native._audio import (
     EVENT_TONE,
     TONE_BEEP,
     TONE_BUSY,
@@ -14,8 +14,8 @@ from callcore.native.reference.event import (
     TONE_NONE,
     TONE_RINGBACK,
     TONE_SIT,
-    Event,
 )
+from callcore.native.reference.event import Event
 
 #: Frequencies, tolerance in Hz, ms a burst lasts, ms of the pause, what it is.
 RHYTHMS = (

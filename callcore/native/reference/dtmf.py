@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from callcore.native.reference.event import EVENT_TONE_DIGIT, Event
+from callcore.native._audio import EVENT_TONE_DIGIT
+from callcore.native.reference.event import Event
 
 RATE = 8000
 FREQUENCIES = np.array([697, 770, 852, 941, 1209, 1336, 1477, 1633], dtype=float)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from callcore.native.reference.event import EVENT_WORD_ENDED, EVENT_WORD_STARTED, Event
+from callcore.native._audio import EVENT_WORD_ENDED, EVENT_WORD_STARTED
+from callcore.native.reference.event import Event
 
 BLOCK = 80
 ONSET, WORD_LEAST, LONG_WORD, BETWEEN_WORDS = 3, 10, 200, 5

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define NANOSECONDS INT64_C(1000000000)
-
 bool destination_set(struct destination *destination, int fd, const struct address *address)
 {
     static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

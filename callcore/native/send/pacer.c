@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
-#include <time.h>
 
 enum { PHASES = 4, STEP_MS = FRAME_MS / PHASES };
 
@@ -28,13 +27,6 @@ struct burst {
     struct mmsghdr messages[BURST];
     uint8_t datagrams[BURST][LARGEST_PACKET];
 };
-
-int64_t clock_ns(clockid_t clock)
-{
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return time.tv_sec * NANOSECONDS + time.tv_nsec;
-}
 
 bool pacer_prepare(struct sender *sender)
 {
@@ -190,13 +182,6 @@ static bool wait_for_streams(struct sender *sender, int64_t *step)
     const bool closing = sender->closing;
     pthread_mutex_unlock(&sender->lock);
     return !closing;
-}
-
-static void sleep_until(int64_t time)
-{
-    const struct timespec until = {.tv_sec = time / NANOSECONDS, .tv_nsec = time % NANOSECONDS};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR) {
-    }
 }
 
 void *pacer_run(void *argument)

@@ -10,7 +10,6 @@
 enum { PART_SR = 200, PART_RR, PART_SDES, PART_BYE, PART_HEADER = 4, SR_INFO = 20, BLOCK = 24 };
 enum { CNAME = 1 };
 
-#define NANOSECONDS INT64_C(1000000000)
 /* A longer round trip is a forged or stale report. */
 #define LONGEST_TRIP (10 * 65536)
 

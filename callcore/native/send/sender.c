@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_STREAMS = 0xffff, PRIORITY = 5 };
 

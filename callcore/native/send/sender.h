@@ -8,8 +8,6 @@
 #include <stdatomic.h>
 #include <sys/uio.h>
 
-#define NANOSECONDS INT64_C(1000000000)
-
 enum { BURST = 64, SOURCE_NAME = 40 };
 
 /* A place for one stream; what is atomic is read without the lock. */
@@ -37,7 +35,6 @@ struct sender {
     struct slot slots[];
 };
 
-int64_t clock_ns(clockid_t clock);
 /* The stream of a handle, the lock being held; NULL: none. */
 struct outgoing *sender_find(struct sender *sender, uint32_t handle);
 
