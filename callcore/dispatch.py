@@ -127,6 +127,13 @@ class Services(Protocol):
         """Find the answer to a question of the rules; never raises for a bad answer."""
 
 
+def channel_of(action: Action) -> ChannelId:
+    """The one channel an action is about; empty: none, or several."""
+    channels: tuple[ChannelId, ...] = getattr(action, "channels", ())
+    one = channels[0] if len(channels) == 1 else ""
+    return getattr(action, "channel", one)
+
+
 class Dispatcher:
     """Owns the switch: nobody else calls `handle`."""
 
@@ -274,7 +281,7 @@ class Dispatcher:
                 ActionFailed(
                     call=action.call,
                     action=name,
-                    channel=getattr(action, "channel", ""),
+                    channel=channel_of(action),
                     reason=str(refusal),
                     gone=gone,
                 )

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from callcore.acd.agent import LiveAgent, State
 from callcore.acd.counts import Counts
-from callcore.call import events, sessions
+from callcore.call import events, sessions, supervision
 from callcore.call.actions import AnyAction
 from callcore.call.events import Event
 from callcore.call.model import Call
@@ -136,6 +136,11 @@ class LiveSwitchboard:
                 self._live_call(call)
                 if resolve(state.directory, target) is None:
                     raise Refused(f"nobody has the number {target!r}")
+            case events.CallSuperviseAsked(call=call, phone=phone):
+                supervised = self._live_call(call)
+                reason = supervision.refusal(self._dispatcher.switch.cx, supervised, phone)
+                if reason:
+                    raise Refused(reason)
             case events.RecordingPauseAsked(call=call) | events.RecordingResumeAsked(call=call):
                 if not self._live_call(call).recording:
                     raise Refused(f"call {call!r} is not being recorded")

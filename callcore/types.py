@@ -13,6 +13,7 @@ ChannelId = str
 BridgeId = str
 PlaybackId = str
 RecordingId = str
+ListeningId = str
 AgentId = str
 QueueId = str
 PhoneId = str
@@ -38,6 +39,17 @@ class Reach(StrEnum):
     RING = "ring"
     AUTO_ANSWER = "auto_answer"
     NAILED_UP = "nailed_up"
+
+
+class SupervisionMode(StrEnum):
+    """What a supervisor's phone has of a call."""
+
+    #: Hears both sides, and nobody hears it.
+    LISTEN = "listen"
+    #: Hears both sides; the agent alone hears it.
+    WHISPER = "whisper"
+    #: All hear each other.
+    BARGE = "barge"
 
 
 class LegFailure(StrEnum):
@@ -88,5 +100,6 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     #: Asterisk was lost or an action on the call failed.
     FAILED = "failed"
-    #: A feature code dialled by a phone (login, pause …), or a nailed-up agent line.
+    #: A feature code dialled by a phone (login, pause …), a nailed-up agent line, or a supervisor
+    #: listening to another call.
     SERVICE = "service"

@@ -10,15 +10,17 @@ from callcore.api.endpoint import Call, Done, Endpoint, Page, page
 from callcore.call.events import (
     CallHangupAsked,
     CallPriorityAsked,
+    CallSuperviseAsked,
     CallTransferAsked,
     QueueLeaveAsked,
     RecordingPauseAsked,
     RecordingResumeAsked,
 )
 from callcore.call.record import CallEvent, CallRecord
-from callcore.errors import BackendUnavailable, UnknownEntity
+from callcore.errors import BackendUnavailable, Refused, UnknownEntity
 from callcore.monitor.view import CallView
 from callcore.monitor.why import ContactWhy, offers_made
+from callcore.types import CallId, SupervisionMode
 
 # --- schemas -----------------------------------------------------------------------------------
 
@@ -29,6 +31,21 @@ class TransferInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`target`: a number, ``queue:ID`` or ``agent:ID``."""
 
     target: Target
+
+
+class SuperviseInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The supervisor's phone, and what it is to have of the call.
+
+    A phone that supervises the call already gets the new mode without being rung again."""
+
+    phone: Target
+    mode: SupervisionMode = SupervisionMode.LISTEN
+
+
+class SuperviseAnswer(msgspec.Struct, frozen=True):
+    """The supervisor's own call; hanging it up ends the supervision."""
+
+    call: CallId
 
 
 class MoveInput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +132,16 @@ async def transfer(call: Call) -> Done:
     return Done()
 
 
+async def supervise(call: Call) -> SuperviseAnswer:
+    name, phone = call.path["id"], call.body.phone
+    board = call.context.switchboard
+    await board.submit(CallSuperviseAsked(call=name, phone=phone, mode=call.body.mode))
+    for row in board.snapshot().calls:
+        if row.supervised == name and row.caller == phone:
+            return SuperviseAnswer(row.id)
+    raise Refused(f"phone {phone!r} cannot be rung")  # it failed at once
+
+
 async def move(call: Call) -> Done:
     event = QueueLeaveAsked(call=call.path["id"], queue=call.body.queue)
     await call.context.switchboard.submit(event)
@@ -152,6 +179,10 @@ ENDPOINTS = (
     ),
     Endpoint("POST", f"{ONE}/hangup", hang_up, "End a call"),
     Endpoint("POST", f"{ONE}/transfer", transfer, "Transfer a call", body=TransferInput),
+    Endpoint(
+        "POST", f"{ONE}/supervise", supervise, "Listen to a call, whisper to its agent, barge in",
+        body=SuperviseInput, answer=SuperviseAnswer,
+    ),
     Endpoint("POST", f"{ONE}/move", move, "Move a caller to another queue", body=MoveInput),
     Endpoint(
         "POST", f"{ONE}/priority", change_priority, "Move a caller up or down the queue",

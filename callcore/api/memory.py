@@ -17,6 +17,7 @@ from callcore.call.events import (
     CallbackCancelAsked,
     CallHangupAsked,
     CallPriorityAsked,
+    CallSuperviseAsked,
     CallTransferAsked,
     Event,
 )
@@ -134,10 +135,22 @@ class MemorySwitch:
             if event.call not in self.calls:
                 raise UnknownEntity("call", event.call)
             del self.calls[event.call]
+        elif isinstance(event, CallSuperviseAsked):
+            self._supervise(event)
         elif isinstance(event, CallPriorityAsked) and event.call not in self.calls:
             raise UnknownEntity("call", event.call)
         self.events.append(event)
         self.changed()
+
+    def _supervise(self, event: CallSuperviseAsked) -> None:
+        if event.call not in self.calls:
+            raise UnknownEntity("call", event.call)
+        if event.phone not in self._settings.directory.phones:
+            raise Refused(f"no phone named {event.phone!r}")
+        name = f"{event.call}-{event.phone}"
+        self.calls[name] = CallView(
+            id=name, state="service", caller=event.phone, supervised=event.call
+        )
 
     def _agent(self, event: AgentEvent) -> None:
         if event.agent not in self._settings.directory.agents:

@@ -19,6 +19,7 @@ from callcore.types import (
     CallId,
     ChannelId,
     HangupReason,
+    ListeningId,
     PhoneId,
     PlaybackId,
     QueueId,
@@ -144,6 +145,28 @@ class DestroyBridge(Action, frozen=True, kw_only=True):
     bridge: BridgeId
 
 
+# --- supervision -----------------------------------------------------------------------------
+
+
+class Listen(Action, frozen=True, kw_only=True):
+    """`channel` hears what `to` says and hears; with `whisper`, whoever `to` is hears `channel`.
+
+    Nobody else hears `channel`. It lasts until `StopListening`, which is due even when one of the
+    two has ended: the node may keep a channel and a bridge for it, both named `listening`.
+    """
+
+    listening: ListeningId
+    channel: ChannelId
+    to: ChannelId
+    whisper: bool = False
+
+
+class StopListening(Action, frozen=True, kw_only=True):
+    """Harmless where it is over already."""
+
+    listening: ListeningId
+
+
 # --- recording -----------------------------------------------------------------------------
 
 
@@ -251,6 +274,8 @@ AnyAction = (
     | Join
     | Leave
     | DestroyBridge
+    | Listen
+    | StopListening
     | StartRecording
     | PauseRecording
     | ResumeRecording

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callcore.acd.events import ContactLeft, ContactReleased
-from callcore.call import sessions
+from callcore.call import listening, sessions
 from callcore.call.actions import StopRecording, WriteRecord
 from callcore.call.context import Context
 from callcore.call.model import Call, Leg, LegState, Role
@@ -41,6 +41,7 @@ def end_call(
         call.queued_since = None
     _free_phones(cx, call)
     _close_line(cx, call)
+    _close_supervision(cx, call)
     cx.move(call, Move.END)
     call.direct = None
     call.transfer = None
@@ -95,6 +96,18 @@ def _close_line(cx: Context, call: Call) -> None:
     if session is not None and session.line == call.channel:
         session.line = session.line_call = ""
         sessions.tell_reachable(cx, session.agent)
+
+
+def _close_supervision(cx: Context, call: Call) -> None:
+    """A supervisor's phone hears nothing any more."""
+    supervision = call.supervision
+    if supervision is None:
+        return
+    cx.state.supervisions.remove(call.id)
+    listening.disconnect(cx, supervision)
+    supervised = cx.state.calls.get(supervision.call)
+    if supervised is not None and supervised.live:
+        cx.note(supervised, "supervision_ended", by=call.id, phone=supervision.phone)
 
 
 def _outcome(cx: Context, call: Call) -> Outcome:

@@ -24,6 +24,7 @@ from callcore.types import (
     PlaybackId,
     QueueId,
     RecordingId,
+    SupervisionMode,
     TreeId,
 )
 
@@ -298,6 +299,14 @@ class CallTransferAsked(Event, frozen=True, kw_only=True):
     target: str
 
 
+class CallSuperviseAsked(Event, frozen=True, kw_only=True):
+    """An operator wants `phone` to listen to a call, or to have another mode if it does already."""
+
+    call: CallId
+    phone: PhoneId
+    mode: SupervisionMode = SupervisionMode.LISTEN
+
+
 class CallbackCancelAsked(Event, frozen=True, kw_only=True):
     """An operator takes back a callback whose customer was not reached yet."""
 
@@ -358,6 +367,7 @@ AnyEvent = (
     | AgentWrapUpExtended
     | CallHangupAsked
     | CallTransferAsked
+    | CallSuperviseAsked
     | CallbackCancelAsked
     | RecordingPauseAsked
     | RecordingResumeAsked

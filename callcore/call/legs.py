@@ -8,6 +8,7 @@ from callcore.call import (
     callback_request,
     queueing,
     service,
+    supervision,
     talking,
     transfer,
     tree_walk,
@@ -40,6 +41,8 @@ def answered(cx: Context, channel: ChannelId) -> None:
         return
     if leg.role is Role.AGENT:
         queueing.accept(cx, call, leg)
+    elif call.supervision is not None:
+        supervision.answered(cx, call, leg)
     elif leg.role is Role.CALLER:
         callback.customer_answered(cx, call, leg)
     else:
@@ -67,6 +70,7 @@ def gone(
     if callback.customer_gone(cx, call, leg, failure):
         pass
     elif leg.role is Role.CALLER:
+        supervision.not_answered(cx, call, leg, failure)
         _caller_gone(cx, call, leg, cause, by_peer=by_peer)
     elif leg.state is LegState.ENDING or not call.live:
         cx.drop_leg(call, channel)
@@ -168,7 +172,9 @@ def digit(cx: Context, channel: ChannelId, key: str) -> None:
     call = cx.call_of(channel)
     if call is None or not call.live or channel != call.channel:
         return
-    if call.state is CallState.SERVICE:
+    if call.supervision is not None:
+        supervision.digit(cx, call, key)
+    elif call.state is CallState.SERVICE:
         service.digit(cx, call, key)
     elif not callback_request.digit(cx, call, key):
         tree_walk.digit(cx, call, key)

@@ -20,11 +20,13 @@ from callcore.types import (
     BridgeId,
     CallId,
     ChannelId,
+    ListeningId,
     Outcome,
     PhoneId,
     PlaybackId,
     QueueId,
     RecordingId,
+    SupervisionMode,
 )
 
 
@@ -169,6 +171,23 @@ class Callback(msgspec.Struct, kw_only=True):
     deadline: float | None = None
 
 
+class Supervision(msgspec.Struct, kw_only=True):
+    """What makes a call a supervision; `Call.channel` is the supervisor's phone."""
+
+    #: The call supervised.
+    call: CallId
+    phone: PhoneId
+    mode: SupervisionMode
+    #: When the phone has rung long enough.
+    deadline: float | None = None
+    #: What its channel is connected to now: a channel it listens to, under an id of its own …
+    listening: ListeningId = ""
+    to: ChannelId = ""
+    whisper: bool = False
+    #: … or the bridge of the call supervised.
+    bridge: BridgeId = ""
+
+
 class Asked(StrEnum):
     """What the feature-code dialogue waits for."""
 
@@ -236,6 +255,8 @@ class Call(msgspec.Struct, kw_only=True):
     request: CallbackRequest | None = None
     #: This call is a callback.
     callback: Callback | None = None
+    #: This call is a supervisor's, listening to another one.
+    supervision: Supervision | None = None
     #: The callback this caller was promised.
     promised: CallId = ""
     music: bool = False
@@ -314,5 +335,7 @@ class SwitchState(msgspec.Struct, kw_only=True):
     down: dict[str, float] = {}
     #: Callbacks whose customer was not reached yet, oldest first.
     callbacks: list[CallId] = []
+    #: Supervisions that go on, oldest first.
+    supervisions: list[CallId] = []
     #: Who spoke last with a caller's number; the one who spoke longest ago comes first.
     last_agents: dict[str, AgentId] = {}

@@ -8,7 +8,7 @@ hear their node again, a caller nobody knows is welcomed, and any other stray ch
 
 from __future__ import annotations
 
-from callcore.call import arrival, callback, legs, talking, tree_walk
+from callcore.call import arrival, callback, legs, supervision, talking, tree_walk
 from callcore.call.actions import (
     CreateBridge,
     DestroyBridge,
@@ -101,6 +101,8 @@ def _do_again(cx: Context, call: Call, bridges: Bridges) -> None:
         tree_walk.restart_node(cx, call)
     elif call.state is CallState.TALKING and call.transfer is None:
         _bridge_again(cx, call, bridges)
+    elif call.supervision is not None:
+        supervision.again(call, bridges)
     elif call.music:
         call.music = False
         cx.queue_music_on(call)

@@ -31,6 +31,7 @@ from callcore.call import (
     reconcile,
     service,
     sessions,
+    supervision,
     talking,
     transfer,
     tree_walk,
@@ -133,15 +134,17 @@ class Switch:
 
     def _finish(self) -> list[AnyAction]:
         waiting = self.cx.to_distributor
-        self._check_phones()
+        self._settle()
         while waiting:
             for decision in self.distributor.handle(waiting.popleft(), self.cx.now):
                 self._decide(decision)
-            self._check_phones()
+            self._settle()
         self._arm()
         return self.cx.actions
 
-    def _check_phones(self) -> None:
+    def _settle(self) -> None:
+        """What follows from whatever the rules did."""
+        supervision.follow(self.cx)
         while self.cx.phones_to_check:
             agent, _ = self.cx.phones_to_check.popitem()
             sessions.tell_busy(self.cx, agent)
@@ -225,6 +228,8 @@ def _deadline(call: Call) -> float | None:
         return call.message_deadline if call.voicemail else None
     if call.service is not None:
         return call.service.deadline
+    if call.supervision is not None:
+        return call.supervision.deadline
     if call.direct is not None:
         return call.direct.deadline
     if call.request is not None:
@@ -241,6 +246,8 @@ def _call_timer(cx: Context, call: Call) -> None:
         legs.message_is_over(cx, call)
     elif call.service is not None:
         service.timer(cx, call)
+    elif call.supervision is not None:
+        supervision.ring_timeout(cx, call)
     elif call.direct is not None:
         transfer.ring_timeout(cx, call)
     elif call.request is not None:
@@ -329,6 +336,10 @@ def _action_failed(cx: Context, event: events.ActionFailed) -> None:
     call = cx.state.calls.get(event.call)
     if call is None or event.gone:
         return  # its HungUp tells the rest
+    if event.action in ("Listen", "Join"):
+        supervisor = cx.call_of(event.channel)
+        if supervisor is not None and supervision.failed(cx, supervisor, event.reason):
+            return
     cx.note(call, "action_failed", action=event.action, reason=event.reason)
     if event.action == "StartRecording":
         talking.recording_failed(cx, call, event.reason)
@@ -375,6 +386,12 @@ def _call_transfer_asked(cx: Context, event: events.CallTransferAsked) -> None:
     call = cx.state.calls.get(event.call)
     if call is not None and call.live and not callback.away(call):
         transfer.by_operator(cx, call, event.target)
+
+
+def _call_supervise_asked(cx: Context, event: events.CallSuperviseAsked) -> None:
+    call = cx.state.calls.get(event.call)
+    if call is not None and call.live:
+        supervision.ask(cx, call, event.phone, event.mode)
 
 
 def _callback_cancel_asked(cx: Context, event: events.CallbackCancelAsked) -> None:
@@ -441,6 +458,7 @@ _RULES: dict[type[events.Event], Callable[[Context, Any], None]] = {
     ),
     events.CallbackCancelAsked: _callback_cancel_asked,
     events.CallTransferAsked: _call_transfer_asked,
+    events.CallSuperviseAsked: _call_supervise_asked,
     events.RecordingPauseAsked: _on_call(talking.pause_recording),
     events.RecordingResumeAsked: _on_call(talking.resume_recording),
     events.QueueLeaveAsked: _queue_leave_asked,

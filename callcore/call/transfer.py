@@ -291,7 +291,7 @@ def by_operator(cx: Context, call: Call, dialled: str) -> None:
     if call.state is CallState.TALKING:
         blind(cx, call, None, dialled, refer=False)
         return
-    if call.service is not None or resolve(cx.state.directory, dialled) is None:
+    if call.state is CallState.SERVICE or resolve(cx.state.directory, dialled) is None:
         cx.note(call, "transfer_refused", target=dialled)
         return
     cx.note(call, "transfer_asked", target=dialled, by="operator", kind="blind")

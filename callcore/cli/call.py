@@ -139,6 +139,40 @@ def move(
     command(config, call, ("move",), {"queue": queue}, as_json, f"waits in {queue}")
 
 
+PHONE = typer.Option(help="Id of the supervisor's phone.")
+
+
+@app.command()
+def listen(
+    call: str = CALL, phone: str = PHONE, as_json: bool = JSON, config: Path | None = CONFIG
+) -> None:
+    """Ring a supervisor's phone; it hears the call, and nobody hears it."""
+    _supervise(config, call, phone, "listen", as_json, "listens")
+
+
+@app.command()
+def whisper(
+    call: str = CALL, phone: str = PHONE, as_json: bool = JSON, config: Path | None = CONFIG
+) -> None:
+    """As `listen`, and the agent alone hears the supervisor."""
+    _supervise(config, call, phone, "whisper", as_json, "whispers to the agent")
+
+
+@app.command()
+def barge(
+    call: str = CALL, phone: str = PHONE, as_json: bool = JSON, config: Path | None = CONFIG
+) -> None:
+    """The supervisor takes part: all hear each other."""
+    _supervise(config, call, phone, "barge", as_json, "takes part")
+
+
+def _supervise(
+    config: Path | None, call: str, phone: str, mode: str, as_json: bool, does: str
+) -> None:
+    body = {"phone": phone, "mode": mode}
+    command(config, call, ("supervise",), body, as_json, f"phone {phone} {does}")
+
+
 def command(
     config: Path | None, call: str, verb: tuple[str, ...], body: object, as_json: bool, done: str
 ) -> None:

@@ -11,7 +11,7 @@ from callcore.acd import views as acd
 from callcore.acd.agent import State
 from callcore.acd.counts import ServiceLevel
 from callcore.acd.distributor import Distributor
-from callcore.call.model import Call, LegState, SwitchState
+from callcore.call.model import Call, LegState, Supervision, SwitchState
 from callcore.call.transfer import count_channels
 from callcore.directory import Agent, Queue, members_of
 from callcore.monitor.view import (
@@ -51,7 +51,7 @@ def live_snapshot(
             _agent(agent, agents.get(agent.id), state) for agent in directory.agents.values()
         ),
         calls=tuple(
-            _call(call, waiting[call.id].position if call.id in waiting else 0)
+            _call(call, waiting[call.id].position if call.id in waiting else 0, state)
             for call in state.calls.values()
             if call.live
         ),
@@ -124,7 +124,12 @@ def _agent(agent: Agent, live: acd.AgentView | None, state: SwitchState) -> Agen
     )
 
 
-def _call(call: Call, position: int) -> CallView:
+def _supervisions(state: SwitchState) -> list[Supervision]:
+    calls = (state.calls[name] for name in state.supervisions)
+    return [call.supervision for call in calls if call.supervision is not None]
+
+
+def _call(call: Call, position: int, state: SwitchState) -> CallView:
     since = call.segments[-1].start if call.segments else call.arrived_at
     return CallView(
         id=call.id,
@@ -143,4 +148,8 @@ def _call(call: Call, position: int) -> CallView:
         recording=call.recording,
         recording_paused=call.recording_paused,
         on_hold=any(leg.on_hold and leg.state is LegState.UP for leg in call.legs.values()),
+        supervisors={
+            each.phone: each.mode.value for each in _supervisions(state) if each.call == call.id
+        },
+        supervised=call.supervision.call if call.supervision is not None else "",
     )

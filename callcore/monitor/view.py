@@ -84,6 +84,10 @@ class CallView(Row, frozen=True, kw_only=True):
     recording: RecordingId = ""
     recording_paused: bool = False
     on_hold: bool = False
+    #: Supervisors' phones and what each does: {"desk": "whisper"}.
+    supervisors: dict[PhoneId, str] = {}
+    #: The call that this one, a supervisor's, listens to.
+    supervised: CallId = ""
     #: Why it still waits, as reason codes.
     reasons: tuple[str, ...] = ()
 
@@ -253,12 +257,13 @@ def call_table(snapshot: Snapshot) -> Table:
 def _call_row(call: CallView, now: float) -> tuple[str, ...]:
     waiting = call.position > 0
     state = call.state.replace("_", " ") + (" (hold)" if call.on_hold else "")
+    state += "".join(f" ({mode}: {phone})" for phone, mode in call.supervisors.items())
     return (
         call.id,
         state,
         clock(call.since or None, now),
         printable(call.caller) or "-",
-        printable(call.dialled) or "-",
+        printable(call.dialled) or call.supervised or "-",
         call.queue or "-",
         str(call.position) if waiting else "-",
         call.agent or "-",

@@ -17,21 +17,23 @@ from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.ami import Ami, ContactChange
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
-from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint
-from callcore.telephony.asterisk_events import LEG, QUIET, Translator
+from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint, StasisStart
+from callcore.telephony.asterisk_events import LEG, QUIET, SNOOP, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.asterisk_requests import Planner, Progress, Request
 from callcore.telephony.backend import Done, Tell
 from callcore.telephony.devices import DeviceWatch
 from callcore.telephony.phones import PhoneWatch
 from callcore.telephony.trunks import TrunkWatch
-from callcore.types import ChannelId, PhoneId
+from callcore.types import ChannelId, ListeningId, PhoneId
 
 log = structlog.get_logger(__name__)
 
 #: Contexts of `dialplans/extensions.conf`, and the one that hands callers over again.
 OUR_CONTEXTS = "callcore-"
 RESUME_CONTEXT = "callcore-resume"
+#: A snoop channel that takes longer to come does not come.
+SNOOP_SECONDS = 2.0
 
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 _NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
@@ -88,6 +90,8 @@ class AsteriskBackend:
         )
         #: Others use the phones as well: look for calls that are not ours.
         self.shared = False
+        #: Snoop channels that were asked for and are not in our hands yet.
+        self._snoops: dict[ListeningId, asyncio.Event] = {}
         self._tell_one: Tell = _nobody
         self._task: asyncio.Task[None] | None = None
         #: Given to `provision`, and not yet with Asterisk.
@@ -108,6 +112,7 @@ class AsteriskBackend:
             act.AnswerTransfer: self._answer_transfer,
             act.Join: self._join,
             act.Leave: self._leave,
+            act.Listen: self._listen,
         }
 
     # --- the Protocol -----------------------------------------------------------------------
@@ -282,6 +287,8 @@ class AsteriskBackend:
         self._tell((BackendDown(node=self.node, reason=reason),))
 
     def _heard(self, event: AnyAriEvent) -> None:
+        if isinstance(event, StasisStart) and event.channel.id in self._snoops:
+            self._snoops[event.channel.id].set()
         for told in self._translator.handle(event):
             self._tell_one(told)
 
@@ -478,6 +485,33 @@ class AsteriskBackend:
         except ActionRefused as exc:
             if exc.status not in request.harmless:
                 raise
+
+    # --- supervision ------------------------------------------------------------------------
+
+    async def _listen(self, action: act.Listen) -> None:
+        """A snoop channel on the one listened to, in a bridge with the one who listens."""
+        snoop = part(action.listening)
+        here = self._snoops[action.listening] = asyncio.Event()
+        try:
+            await self._post("bridges", {"bridgeId": action.listening, "type": "mixing"})
+            await self._post(
+                f"channels/{part(action.to)}/snoop/{snoop}",
+                {
+                    "spy": "both",
+                    "whisper": "out" if action.whisper else "none",
+                    "app": self._settings.app,
+                    "appArgs": SNOOP,
+                },
+            )
+            # Before it is in Stasis no bridge takes it.
+            async with asyncio.timeout(SNOOP_SECONDS):
+                await here.wait()
+        except TimeoutError:
+            raise ActionRefused(f"no snoop channel on {action.to}") from None
+        finally:
+            del self._snoops[action.listening]
+        both: Body = {"channel": [action.listening, action.channel]}
+        await self._post(f"bridges/{snoop}/addChannel", both)
 
 
 def _nobody(event: Event) -> None:

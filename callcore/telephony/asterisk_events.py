@@ -37,6 +37,8 @@ from callcore.types import ChannelId, Entry, PlaybackId, RecordingId
 
 #: First Stasis argument of legs that callcore originates.
 LEG = "leg"
+#: The same of channels that Asterisk makes for a supervisor (snoop); nobody is told of them.
+SNOOP = "snoop"
 #: Start of the ids of playbacks that belong to another action: their end is not told.
 QUIET = "quiet-"
 
@@ -173,6 +175,8 @@ class Translator:
         if word == LEG or (leg is not None and leg.dialled):
             return self._answered(channel.id)
         entry = _ENTRIES.get(word)
+        if word == SNOOP:
+            return ()
         if entry is None:
             self.strays += 1
             return ()

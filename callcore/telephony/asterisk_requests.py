@@ -68,6 +68,7 @@ class Planner:
             act.Join: self._join,
             act.Leave: self._leave,
             act.DestroyBridge: self._destroy_bridge,
+            act.StopListening: self._stop_listening,
         }
 
     def plan(self, action: act.Action) -> tuple[Request, ...] | None:
@@ -163,3 +164,12 @@ class Planner:
 
     def _destroy_bridge(self, action: act.DestroyBridge) -> tuple[Request, ...]:
         return (Request("DELETE", f"bridges/{part(action.bridge)}"),)
+
+    # --- supervision ------------------------------------------------------------------------
+
+    def _stop_listening(self, action: act.StopListening) -> tuple[Request, ...]:
+        name = part(action.listening)
+        return (
+            Request("DELETE", f"channels/{name}", harmless=GONE),
+            Request("DELETE", f"bridges/{name}", harmless=GONE),
+        )

@@ -20,7 +20,7 @@ from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.backend import Done, Tell
 from callcore.telephony.causes import HANGUP_CAUSE, NORMAL_CLEARING, leg_failure
 from callcore.telephony.simulated_peers import Caller, Channel, Peer, VirtualClock
-from callcore.types import BridgeId, ChannelId, Entry, PhoneId, PlaybackId
+from callcore.types import BridgeId, ChannelId, Entry, ListeningId, PhoneId, PlaybackId
 
 USER_BUSY, NO_ANSWER, ABSENT, REJECTED = 17, 19, 20, 21
 
@@ -43,6 +43,8 @@ class SimulatedBackend:
         self.numbers: dict[str, Peer] = {}
         self.channels: dict[ChannelId, Channel] = {}
         self.bridges: dict[BridgeId, list[ChannelId]] = {}
+        #: As in Asterisk they stay until they are stopped, whoever ends.
+        self.listenings: dict[ListeningId, act.Listen] = {}
         #: Every action that was accepted, in order.
         self.performed: list[act.Action] = []
         self.linked = True
@@ -73,6 +75,8 @@ class SimulatedBackend:
             act.Join: self._join,
             act.Leave: self._leave,
             act.DestroyBridge: self._destroy_bridge,
+            act.Listen: self._listen,
+            act.StopListening: self._stop_listening,
         }
 
     # --- time -------------------------------------------------------------------------------
@@ -235,6 +239,7 @@ class SimulatedBackend:
         self._begin()
         self.channels.clear()
         self.bridges.clear()
+        self.listenings.clear()
         self._unseen.clear()
         self.linked = True
         self._tell(ev.BackendDown(node=self.node, reason="restarted", dead=True), self._snapshot())
@@ -248,10 +253,15 @@ class SimulatedBackend:
                     caller_number=c.caller_number, dialled=c.dialled, arrived_at=c.arrived_at,
                 )
                 for c in self.channels.values()
-            ),
+            )
+            + tuple(ev.ChannelFact(channel=name, up=True, ours=True) for name in self.listenings),
             bridges=tuple(
                 ev.BridgeFact(bridge=bridge, channels=tuple(inside))
                 for bridge, inside in self.bridges.items()
+            )
+            + tuple(
+                ev.BridgeFact(bridge=name, channels=(name, listen.channel))
+                for name, listen in self.listenings.items()
             ),
             reachable_phones=tuple(p for p, peer in self.phones.items() if not peer.unreachable),
         )  # fmt: skip
@@ -273,6 +283,8 @@ class SimulatedBackend:
         channel.tone = False
 
     def _hangup(self, action: act.Hangup) -> None:
+        if self.listenings.pop(action.channel, None) is not None:
+            return  # left over from a life before
         if action.channel not in self.channels:
             raise ActionRefused(f"channel {action.channel}: not found", 404)
         self._end(action.channel, HANGUP_CAUSE[action.reason], by_peer=False)
@@ -467,3 +479,29 @@ class SimulatedBackend:
         for channel in self._inside(action.bridge):
             self.channels[channel].bridge = ""
         del self.bridges[action.bridge]
+
+    # --- supervision ------------------------------------------------------------------------
+
+    def _listen(self, action: act.Listen) -> None:
+        for channel in (action.channel, action.to):
+            self._live(channel)
+        if action.listening in self.listenings:
+            raise ActionRefused(f"{action.listening} exists already", 409)
+        self.listenings[action.listening] = action
+
+    def _stop_listening(self, action: act.StopListening) -> None:
+        self.listenings.pop(action.listening, None)
+
+    def heard_by(self, channel: ChannelId) -> tuple[ChannelId, ...]:
+        """Whose voices come to this channel now."""
+        found = self.channels.get(channel)
+        if found is None:
+            return ()
+        voices = dict.fromkeys(self.bridges.get(found.bridge, ()))
+        for listen in self.listenings.values():
+            if listen.to == channel and listen.whisper:
+                voices[listen.channel] = None
+            elif listen.channel == channel and listen.to in self.channels:
+                voices |= dict.fromkeys((listen.to, *self.heard_by(listen.to)))
+        voices.pop(channel, None)
+        return tuple(voice for voice in voices if voice in self.channels)

@@ -14,16 +14,18 @@ from callcore.lab.call import Call
 from .floor import Floor, hears, open_floor, rung
 
 #: Where the phones are: nobody registers with the embedded stack.
-PORTS = {"p1": 5061, "p2": 5062}
+PORTS = {"p1": 5061, "p2": 5062, "p3": 5063}
 CALLER_HZ, DESK_HZ = 440.0, 880.0
 #: A far end that is gone: its call stays until the transaction gives up (RFC 3261, 17.1.1.2).
 FORGET_SECONDS = 45.0
 
-BASE = """
+DESKS = """
 [phones.p1]
 host = "127.0.{number}.2:5061"
 [phones.p2]
 host = "127.0.{number}.2:5062"
+"""
+QUEUES = """
 [agents.ann]
 phone = "p1"
 [agents.bob]
@@ -41,6 +43,7 @@ queue = "sales"
 pattern = "602"
 queue = "recorded"
 """
+BASE = DESKS + QUEUES
 
 
 @contextlib.asynccontextmanager

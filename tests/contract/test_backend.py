@@ -166,6 +166,75 @@ async def test_the_phone_hears_what_came_of_its_transfer(world: World, ok: bool)
         await world.want(ev.HungUp, channel=leg)
 
 
+LISTENING = {
+    False: {"caller": "p1", "p1": "caller", "p2": "caller p1"},
+    True: {"caller": "p1", "p1": "caller p2", "p2": "caller p1"},
+}
+
+
+async def supervised(world: World) -> tuple[str, str, str, str]:
+    """Caller, agent leg, their bridge and the leg of a supervisor; all speak."""
+    channel, leg, bridge = await world.talking()
+    await world.phone("p2", Peer(answer_after=0.1))
+    supervisor = await world.dial("p2")
+    await world.want(ev.LegAnswered, channel=supervisor)
+    await world.speak()
+    return channel, leg, bridge, supervisor
+
+
+async def test_who_listens_hears_both_and_a_whisper_is_for_one(world: World) -> None:
+    """Listen and whisper by turns, under ids of their own; after the last stop nothing is heard,
+    and the talk went on all the time."""
+    _, leg, bridge, supervisor = await supervised(world)
+    for number, whisper in enumerate((False, True, False)):
+        name = f"l{number}{supervisor}"
+        await world.do(
+            act.Listen(call="c", listening=name, channel=supervisor, to=leg, whisper=whisper)
+        )
+        await world.hear(**LISTENING[whisper])
+        await world.do(act.StopListening(call="c", listening=name))
+    await world.hear(caller="p1", p1="caller", p2="")
+    await world.do(act.Join(call="c", bridge=bridge, channels=(supervisor,)))
+    await world.hear(caller="p1 p2", p1="caller p2", p2="caller p1")
+    await world.do(act.Leave(call="c", bridge=bridge, channel=supervisor))
+    await world.hear(caller="p1", p1="caller", p2="")
+    await world.never(ev.HungUp)
+    await world.never(ev.CallArrived, seconds=0.0)
+
+
+async def test_listening_ends_with_either_side(world: World) -> None:
+    """The stop that follows is harmless, and the ends of what the node made for it are not told."""
+    _, leg, bridge, supervisor = await supervised(world)
+    listen = act.Listen(call="c", listening="a" + leg, channel=supervisor, to=leg, whisper=True)
+    await world.do(listen)
+    await world.hear(**LISTENING[True])
+    await world.do(act.Hangup(call="c", channel=leg))
+    await world.want(ev.HungUp, channel=leg)
+    await world.hear(p2="")
+    await world.do(act.StopListening(call="c", listening="a" + leg))
+    await world.do(act.StopListening(call="c", listening="a" + leg))
+    again = await world.dial("p1")
+    await world.want(ev.LegAnswered, channel=again)
+    await world.do(act.Join(call="c", bridge=bridge, channels=(again,)))
+    listen = act.Listen(call="c", listening="b" + leg, channel=supervisor, to=again)
+    await world.do(listen)
+    await world.speak()
+    await world.hear(**LISTENING[False])
+    await world.do(act.Hangup(call="c", channel=supervisor))
+    await world.want(ev.HungUp, channel=supervisor)
+    await world.do(act.StopListening(call="c", listening="b" + leg))
+    await world.hear(caller="p1", p1="caller")
+    await world.never(ev.HungUp)
+
+
+async def test_nobody_listens_to_what_is_gone(world: World) -> None:
+    channel, *_ = await supervised(world)
+    with pytest.raises(ActionRefused) as refused:
+        await world.do(act.Listen(call="c", listening="x" + channel, channel=channel, to="gone"))
+    assert refused.value.status == 404
+    await world.do(act.StopListening(call="c", listening="x" + channel))
+
+
 @pytest.mark.parametrize(
     "action",
     [

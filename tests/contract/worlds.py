@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from callcore.call import events as ev
 from callcore.config import SipSettings
 from callcore.directory import Agent, Directory, Member, Phone, Queue, Trunk
 from callcore.errors import BackendError
+from callcore.lab import audio
 from callcore.lab.call import Call
 from callcore.lab.phone import Phone as LabPhone
 from callcore.telephony.ami import Ami, AmiSettings
@@ -44,6 +46,8 @@ ANNOUNCEMENT = "text:en/one two three four five six seven eight nine ten eleven 
 TRUNK_PORT = 5070
 PHONE_PORT = 5080
 TLS_PORT = 5061
+#: What each party says, in Hz.
+VOICES = {"caller": 440.0, "p1": 880.0, "p2": 1250.0}
 
 
 def directory_of(block: Block) -> Directory:
@@ -127,6 +131,23 @@ class World:
     async def phone(self, name: str, peer: Peer) -> None:
         raise NotImplementedError
 
+    async def speak(self) -> None:
+        """Caller and phones begin to say something, each with a voice of their own."""
+        raise NotImplementedError
+
+    def heard_by(self, who: str) -> set[str]:
+        """Whose voices come to the caller or to a phone now."""
+        raise NotImplementedError
+
+    async def hear(self, **heard: str) -> None:
+        """Soon each of them hears those of this list, and nobody else."""
+        wanted = {who: set(voices.split()) for who, voices in heard.items()}
+
+        def now() -> dict[str, set[str]]:
+            return {who: self.heard_by(who) for who in wanted}
+
+        assert await self.until(lambda: now() == wanted, 8.0), now()
+
     async def arrived_and_answered(self) -> str:
         await self.call_in("4000")
         arrived = await self.want(ev.CallArrived)
@@ -185,6 +206,15 @@ class SimulatedWorld(World):
 
     async def phone(self, name: str, peer: Peer) -> None:
         self.simulated.set_phone(name, peer)
+
+    async def speak(self) -> None:
+        """They always do."""
+
+    def heard_by(self, who: str) -> set[str]:
+        names = {c.id: c.endpoint for c in self.simulated.channels.values()}
+        names[self._caller] = "caller"
+        channel = next((channel for channel, name in names.items() if name == who), "")
+        return {names[voice] for voice in self.simulated.heard_by(channel)}
 
     async def hold_and_resume(self, leg: str) -> None:
         self.simulated.hold(leg)
@@ -270,6 +300,33 @@ class SipWorld(World):
     async def caller_hangs_up(self) -> None:
         call = self.calls[-1]
         await (call.hang_up() if call.answered.happened else call.cancel())
+
+    def _calls(self) -> dict[str, Call]:
+        """The newest of each party."""
+        rung = {name: calls[-1] for name, calls in self.rung.items() if calls}
+        return {"caller": self.calls[-1], **rung}
+
+    async def speak(self) -> None:
+        for who, call in self._calls().items():
+            call.play(audio.tone(VOICES[who], 1.0), loop=True)
+
+    def heard_by(self, who: str) -> set[str]:
+        now = time.time()
+        last = self._calls()[who].heard().between(now - 0.4, now - 0.1)
+        return {name for name, hz in VOICES.items() if audio.tone_level(last, hz) > 1000}
+
+    async def hear(self, **heard: str) -> None:
+        """The list of sound changes without an event: look again and again."""
+        listening = asyncio.create_task(self._tick())
+        try:
+            await super().hear(**heard)
+        finally:
+            listening.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(0.1)
+            self._arrived.set()
 
     async def _serve(self, name: str, phone: LabPhone) -> None:
         async def handle(call: Call) -> None:

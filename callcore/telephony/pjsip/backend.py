@@ -19,6 +19,7 @@ from callcore.telephony.backend import Done, Tell
 from callcore.telephony.pjsip.actions import Actions
 from callcore.telephony.pjsip.dialling import Dialling
 from callcore.telephony.pjsip.exchange import Exchange
+from callcore.telephony.pjsip.listenings import Listenings
 from callcore.telephony.pjsip.peers import Peers, host_names
 from callcore.telephony.pjsip.probes import Probes
 from callcore.telephony.pjsip.settings import PjsipSettings
@@ -80,6 +81,7 @@ class PjsipBackend:
         )
         self._dialling = Dialling(exchange)
         transfers = Transfers(exchange)
+        listenings = Listenings(exchange)
         Tones(exchange)
         self._probes = Probes(exchange, self._phone_changed, self._trunk_changed)
         self.tap.attach(exchange)
@@ -87,6 +89,8 @@ class PjsipBackend:
             **self._actions.methods,
             act.Dial: self._dialling.dial,
             act.AnswerTransfer: transfers.answer,
+            act.Listen: listenings.listen,
+            act.StopListening: listenings.stop,
         }
 
     async def run(self, tell: Tell) -> None:

@@ -19,8 +19,8 @@ class Node:
         #: Who hears this, and whom it hears; dictionaries keep an order, sets do not.
         self.to: dict[Node, None] = {}
         self.by: dict[Node, None] = {}
-        #: Hears everything this node hears.
-        self.ear: Node | None = None
+        #: Those who hear everything this node hears.
+        self.ears: dict[Node, None] = {}
 
 
 class Mixer:
@@ -39,8 +39,9 @@ class Mixer:
         source.to[sink] = None
         sink.by[source] = None
         self._make(source, sink)
-        if sink.ear is not None:
-            self.link(source, sink.ear)
+        for ear in sink.ears:
+            if ear is not source:
+                self.link(source, ear)
 
     def unlink(self, source: Node, sink: Node) -> None:
         if sink not in source.to:
@@ -49,8 +50,8 @@ class Mixer:
         del sink.by[source]
         if NO_SLOT not in (source.slot, sink.slot):
             self._disconnect(source.slot, sink.slot)
-        if sink.ear is not None:
-            self.unlink(source, sink.ear)
+        for ear in sink.ears:
+            self.unlink(source, ear)
 
     def join(self, one: Node, other: Node) -> None:
         """They hear each other."""
@@ -63,14 +64,17 @@ class Mixer:
 
     def give_ear(self, node: Node, ear: Node) -> None:
         """`ear` hears what `node` hears, also whom it will hear later."""
-        node.ear = ear
+        node.ears[ear] = None
         for source in list(node.by):
-            self.link(source, ear)
+            if source is not ear:
+                self.link(source, ear)
 
-    def take_ear(self, node: Node) -> None:
-        ear, node.ear = node.ear, None
-        if ear is not None:
-            self.remove(ear)
+    def take_ear(self, node: Node, ear: Node) -> None:
+        if ear not in node.ears:
+            return
+        del node.ears[ear]
+        for source in list(node.by):
+            self.unlink(source, ear)
 
     def moved(self, node: Node, slot: int) -> None:
         """Its media began anew: the connections of that slot are to be made again."""

@@ -138,8 +138,8 @@ class RecordingTap:
         if recording is None:
             return
         leg = self.exchange.legs.get(channel)
-        if leg is not None and leg.ear is recording.hears:
-            self.exchange.mixer.take_ear(leg)
+        if leg is not None:
+            self.exchange.mixer.take_ear(leg, recording.hears)
         for side in (recording.says, recording.hears):
             self.exchange.mixer.remove(side)
             side.port.close()

@@ -16,8 +16,9 @@ from callcore.acd.distributor import Distributor
 from callcore.acd.invariants import check
 from callcore.call import actions as act
 from callcore.call import events as ev
-from callcore.call.model import PlayFor
+from callcore.call.model import Leg, LegState, PlayFor, Role
 from callcore.call.record import CallRecord
+from callcore.call.state import CallState
 from callcore.call.switch import Switch, SwitchSnapshot, restore
 from callcore.directory import Agent, Directory, Member, Outbound, Phone, Queue, Route, Trunk
 from callcore.directory_queue import (
@@ -28,11 +29,12 @@ from callcore.directory_queue import (
     OverflowRule,
     Staffing,
 )
+from callcore.dispatch import channel_of
 from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.ivr.loader import load_trees
 from callcore.telephony.simulated import SimulatedBackend
 from callcore.telephony.simulated_peers import Caller, Peer
-from callcore.types import Entry, LegFailure, Reach
+from callcore.types import Entry, LegFailure, Reach, SupervisionMode
 
 from .desk import TREE
 
@@ -92,7 +94,7 @@ def directory() -> Directory:
     }
     return Directory(
         statuses={"coaching": ()},
-        phones={f"p{number}": Phone(id=f"p{number}") for number in range(AGENTS)},
+        phones={name: Phone(id=name) for name in (*(f"p{n}" for n in range(AGENTS)), "desk")},
         trunks={"trunk": Trunk(id="trunk", host="127.0.0.9", max_channels=25)},
         agents={name: Agent(id=name, phone=f"p{name[1:]}", reach=_reach(name)) for name in names},
         queues=queues,
@@ -119,6 +121,8 @@ class RandomDay:
         #: Steps at which a caller heard an announcement; targets of overflows carried out.
         self.announced = 0
         self.overflowed: dict[str, int] = {}
+        #: Looks at supervisions of a talk, by mode.
+        self.supervised: dict[str, int] = {}
         self.backend = SimulatedBackend(media_seconds=lambda media: 0.8)
         self.switch = Switch(Distributor())
         self.records: dict[str, list[CallRecord]] = {}
@@ -126,6 +130,7 @@ class RandomDay:
         self.digest = hashlib.sha256()
         for number in range(AGENTS):
             self.backend.set_phone(f"p{number}", self._peer())
+        self.backend.set_phone("desk", Peer(answer_after=0.4, hang_up_after=15.0))
         self.backend.numbers = {
             "0555": Peer(answer_after=1.0, hang_up_after=6.0),
             "0666": Peer(busy=True),
@@ -169,6 +174,7 @@ class RandomDay:
             self._carry_out(self.switch.handle_timer(self.backend.now))
         check(self.switch.distributor)
         self._check_announcements()
+        self._check_supervisions()
 
     def _check_announcements(self) -> None:
         """They are for callers who wait, and who have not got an agent yet."""
@@ -214,7 +220,7 @@ class RandomDay:
                     ev.ActionFailed(
                         call=action.call,
                         action=type(action).__name__,
-                        channel=getattr(action, "channel", ""),
+                        channel=channel_of(action),
                         reason=str(exc),
                         gone=exc.status == 404,
                     )
@@ -233,6 +239,8 @@ class RandomDay:
             (0.05, self._consult),
             (0.05, self._attended_transfer),
             (0.02, self._operator),
+            (0.1, self._supervise),
+            (0.05, self._supervisor_presses_a_key),
             (0.03, self._someone_hangs_up),
             (0.01 if self.faults else 0.0, self._fault),
             (0.01 if self.restarts else 0.0, self._restart),
@@ -347,6 +355,46 @@ class RandomDay:
                     ]
                 )
             )
+
+    def _supervise(self) -> None:
+        calls = [call.id for call in self.switch.state.calls.values() if call.live]
+        if calls:
+            phone = self.dice.choice(["desk", f"p{self.dice.randrange(AGENTS)}"])
+            mode = self.dice.choice(list(SupervisionMode))
+            call = self.dice.choice(calls)
+            self.feed(ev.CallSuperviseAsked(call=call, phone=phone, mode=mode))
+
+    def _supervisor_presses_a_key(self) -> None:
+        supervisions = self.switch.state.supervisions
+        if supervisions:
+            call = self.switch.state.calls[self.dice.choice(supervisions)]
+            self.backend.press(call.channel, self.dice.choice("4567"))
+
+    def _check_supervisions(self) -> None:
+        """They are listed, and each hears and is heard as its mode says."""
+        state = self.switch.state
+        there = [call.id for call in state.calls.values() if call.live and call.supervision]
+        assert there == state.supervisions
+        for name in there if self.backend.linked else ():
+            call = state.calls[name]
+            assert call.supervision is not None
+            supervised = state.calls[call.supervision.call]
+            assert supervised.live
+            up = [leg for leg in supervised.legs.values() if leg.state is LegState.UP]
+            ours = (call.legs[call.channel], *up)
+            talking = supervised.state is CallState.TALKING and len(up) == 2
+            known = all(leg.channel in self.backend.channels for leg in ours)
+            if talking and known and ours[0].state is LegState.UP:
+                self._check_supervisor(call.channel, call.supervision.mode, up)
+
+    def _check_supervisor(self, channel: str, mode: SupervisionMode, up: list[Leg]) -> None:
+        hears = self.backend.heard_by
+        self.supervised[mode] = self.supervised.get(mode, 0) + 1
+        assert {leg.channel for leg in up} <= set(hears(channel))
+        for leg in up:
+            whispered = mode is SupervisionMode.WHISPER and leg.role is not Role.CALLER
+            heard = whispered or mode is SupervisionMode.BARGE
+            assert (channel in hears(leg.channel)) is heard
 
     def _someone_hangs_up(self) -> None:
         if self.backend.channels:

@@ -21,6 +21,8 @@ def test_a_day_ends_with_nothing_left_over(seed: int) -> None:
     day.play(300)
     assert not day.backend.channels
     assert not day.backend.bridges
+    assert not day.backend.listenings
+    assert not day.switch.state.supervisions
     assert not day.switch.state.calls
     assert len(day.records) > 50
     for call, rows in day.records.items():

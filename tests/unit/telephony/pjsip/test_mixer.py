@@ -46,8 +46,26 @@ def test_an_ear_hears_what_its_node_hears_and_will_hear() -> None:
     assert bridge.links == {(2, 1), (3, 1), (2, 5), (3, 5)}
     bridge.mixer.unlink(caller, agent)
     assert bridge.links == {(3, 1), (3, 5)}
-    bridge.mixer.take_ear(agent)
+    bridge.mixer.take_ear(agent, ear)
     assert bridge.links == {(3, 1)}
+
+
+def test_a_supervisor_beside_a_recording_hears_no_echo() -> None:
+    """Two ears at once; who whispers to the agent does not hear the whisper, and the other does."""
+    bridge, agent, caller = Bridge(), Node(1), Node(2)
+    recording, supervisor = Node(5), Node(6)
+    bridge.mixer.give_ear(agent, recording)
+    bridge.mixer.give_ear(agent, supervisor)
+    bridge.mixer.link(supervisor, agent)
+    bridge.mixer.link(caller, agent)
+    assert bridge.links == {(6, 1), (6, 5), (2, 1), (2, 5), (2, 6)}
+    bridge.mixer.moved(agent, 9)
+    bridge.mixer.take_ear(agent, supervisor)
+    assert (2, 6) not in bridge.links
+    assert (2, 5) in bridge.links
+    bridge.mixer.take_ear(agent, supervisor)
+    bridge.mixer.take_ear(agent, recording)
+    assert not agent.ears
 
 
 def test_who_is_removed_leaves_no_connection() -> None:
