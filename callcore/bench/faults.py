@@ -7,11 +7,9 @@ and mails, want an agent, move up and down, overflow from queue to queue, are ta
 fire late; queues, members, groups, skills, strategies, rings and rules change; and every so often
 the distributor is made anew from its encoded snapshot.
 
-Two kinds of checks. What the phones and callers see is checked at every event, from the actions
-alone: nobody is offered two contacts at once or one beside a call, no contact rings at two phones
-(unless all ring), nobody is connected twice, each contact has exactly one end in each queue, equal
-contacts of a queue are offered in the order they came, no wrap-up is cut short by the engine. The
-tables (`acd.invariants`) are looked at after every `check_every` events: slow on purpose.
+Three kinds of checks. What the phones and callers see is checked at every event, from the actions
+alone (`fault_watch`), and that the engine cuts no wrap-up short. The tables (`acd.invariants`) are
+looked at after every `check_every` events: slow on purpose.
 """
 
 from __future__ import annotations
@@ -30,32 +28,17 @@ from callcore.acd.agent import State
 from callcore.acd.distributor import Distributor
 from callcore.acd.floor import DistributorState
 from callcore.acd.invariants import violations
-from callcore.acd.strategy import STRATEGIES
-from callcore.directory import GROUP, Agent, Member, Queue
-from callcore.directory_queue import (
-    VOICE,
-    Kind,
-    OverflowOn,
-    OverflowRule,
-    Ring,
-    Staffing,
-    Urgency,
-    WrapUp,
+from callcore.bench.fault_site import (
+    AGENTS,
+    KINDS,
+    QUEUES,
+    RULES,
+    STATUSES,
+    draw_agent,
+    draw_queue,
 )
+from callcore.bench.fault_watch import Watch
 
-AGENTS = [f"a{number:02}" for number in range(12)]
-#: By queue, the kind it serves.
-QUEUES = {"one": VOICE, "two": VOICE, "three": VOICE, "four": "chat", "five": "mail"}
-KINDS = {"chat": Kind(capacity=3), "mail": Kind(exclusive=True)}
-ROOM = {VOICE: 1, "chat": 3, "mail": 1}
-STATUSES = {"training": (), "writing": ("chat", "mail")}
-GROUPS = ("early", "late")
-RULES = ("", "", "", "", "en >= 1 or group:early", "not zh")
-RINGS = (
-    Ring(after_seconds=0.0, max_penalty=0),
-    Ring(after_seconds=15.0, skills={"en": 1}, max_penalty=1),
-    Ring(after_seconds=30.0, skills={"en": 0, "zh": 0}),
-)
 STRANGER, NOWHERE = "stranger", "nowhere"
 TALK, PATIENCE, STAGGER = 40.0, 60.0, 15.0
 #: Contacts between two restarts, and between two reconfigurations.
@@ -80,113 +63,6 @@ class Report:
     #: The first of them, with the number of the event.
     violations: list[str] = field(default_factory=list)
     violation_count: int = 0
-
-
-@dataclass(slots=True)
-class Waiting:
-    """A contact in a queue: those of one `needs` any agent can serve alike."""
-
-    needs: tuple[str, ...]
-    priority: int
-    since: float
-    #: Phones that ring for it.
-    rings: int = 0
-
-
-class Watch:
-    """What phones and callers see, from accepted events and actions alone."""
-
-    def __init__(self, broken: Callable[[str], None]) -> None:
-        self.broken = broken
-        #: By agent: the contacts held, and whether the two talk.
-        self.desks: dict[str, dict[str, bool]] = {agent: {} for agent in AGENTS}
-        #: What kind a contact was when it was offered last.
-        self.kinds: dict[str, str] = {}
-        self.queued: dict[str, Waiting] = {}
-        self.ends: Counter[str] = Counter()
-        #: Queues in which everybody rings, and those whose contacts need less with time: a timer
-        #: that fires late is late for some of them.
-        self.shared: set[str] = set()
-        self.relaxing: set[str] = set()
-
-    def took(self, event: ev.AnyAcdEvent, now: float) -> None:
-        """The distributor accepted an event."""
-        if isinstance(event, ev.ContactQueued):
-            since = now if event.since is None else min(event.since, now)
-            needs = (event.queue, str(sorted(event.skills.items())), event.rule, event.language)
-            alone = (event.contact,) if event.wanted else ()
-            self.queued[event.contact] = Waiting((*needs, *alone), event.priority, since)
-        elif isinstance(event, ev.PriorityChanged):
-            self.queued[event.contact].priority = event.priority
-        elif isinstance(event, ev.ContactLeft):
-            self._end(event.contact, "abandoned")
-        elif isinstance(event, ev.OfferAnswered):
-            self._answered(event)
-        elif isinstance(event, ev.OfferFailed):
-            self._stopped(event.agent, event.contact)
-        elif isinstance(event, ev.ContactReleased):
-            self._hung_up(event)
-        elif isinstance(event, ev.ContactAssigned):
-            if self.desks[event.agent].get(event.contact) is False:
-                self.desks[event.agent][event.contact] = True  # where it rang
-            if event.contact in self.queued:
-                self._end(event.contact, "answered")
-
-    def _end(self, contact: str, end: str) -> None:
-        if self.queued.pop(contact, None) is None:
-            self.broken(f"{contact} was not in a queue any more and is {end}")
-        self.ends[end] += 1
-
-    def _answered(self, event: ev.OfferAnswered) -> None:
-        if self.desks[event.agent].get(event.contact) is not False:
-            self.broken(f"{event.agent} answers {event.contact}, which does not ring there")
-        self._end(event.contact, "answered")
-        self.desks[event.agent][event.contact] = True
-
-    def _hung_up(self, event: ev.ContactReleased) -> None:
-        if self.desks[event.agent].pop(event.contact, None) is not True:
-            self.broken(f"{event.agent} releases {event.contact} without a talk")
-
-    def _stopped(self, agent: str, contact: str) -> None:
-        if self.desks[agent].pop(contact, None) is not False:
-            self.broken(f"{agent} stops ringing for {contact}, which did not ring there")
-        if contact in self.queued:
-            self.queued[contact].rings -= 1
-
-    def saw(self, action: ev.AnyAcdAction) -> None:
-        """The distributor decided something."""
-        if isinstance(action, ev.Offer):
-            self._offered(action)
-        elif isinstance(action, ev.Withdraw):
-            self._stopped(action.agent, action.contact)
-        elif isinstance(action, ev.Overflow):
-            self._end(action.contact, "overflowed")
-        elif isinstance(action, ev.WrapUpEnded):
-            # Exchanged for another, or it comes back to the same agent.
-            self.desks[action.agent].pop(action.contact, None)
-
-    def _offered(self, offer: ev.Offer) -> None:
-        held = self.desks[offer.agent]
-        kind = self.kinds[offer.contact] = QUEUES[offer.queue]
-        kinds = [self.kinds.get(contact, VOICE) for contact in held]
-        alone = any(each != "chat" for each in (kind, *kinds))
-        full = kinds.count(kind) >= ROOM[kind] or (alone and bool(held))
-        if full or not all(held.values()):
-            self.broken(f"{offer.agent} is offered {offer.contact} ({kind}) beside {held}")
-        waiting = self.queued.get(offer.contact)
-        if waiting is None:
-            self.broken(f"{offer.contact} is not in a queue any more and is offered")
-            return
-        held[offer.contact] = False
-        waiting.rings += 1
-        if waiting.rings > 1 and offer.queue not in self.shared:
-            self.broken(f"{offer.contact} rings at {waiting.rings} phones")
-        for contact, other in self.queued.items():
-            if offer.queue in self.relaxing:
-                break
-            same = (other.needs, other.priority) == (waiting.needs, waiting.priority)
-            if same and other.since < waiting.since and not other.rings:
-                self.broken(f"{offer.contact} is offered before {contact}, which came first")
 
 
 class FaultyFloor:
@@ -493,71 +369,20 @@ class FaultyFloor:
         self.report.reconfigurations += 1
         draw = self.random
         agents = [agent for agent in AGENTS if everything or draw.random() < 0.95]
-        queues = [name for name in QUEUES if everything or draw.random() < 0.95]
+        names = [name for name in QUEUES if everything or draw.random() < 0.95]
+        queues = {name: draw_queue(draw, name, names) for name in names}
+        for queue in queues.values():
+            self.watch.configured(queue)
         self.feed(
             ev.Configured(
-                queues={name: self._queue(name, queues) for name in queues},
-                agents={agent: self._agent(agent) for agent in agents},
+                queues=queues,
+                agents={agent: draw_agent(draw, agent) for agent in agents},
                 kinds=KINDS,
                 statuses=STATUSES,
             )
         )
         for agent in agents:
             self.feed(ev.LoggedIn(agent=agent))
-
-    def _agent(self, name: str) -> Agent:
-        draw = self.random
-        return Agent(
-            id=name,
-            skills={"en": draw.randint(0, 3), "zh": draw.randint(0, 2)},
-            languages=draw.choice(((), ("de",))),
-            groups=(draw.choice(GROUPS),),
-            site=draw.choice(("", "east")),
-            cost=draw.random(),
-        )
-
-    def _queue(self, name: str, queues: list[str]) -> Queue:
-        """Its overflow leads to the ones after it alone: never in a circle."""
-        draw = self.random
-        further = queues[queues.index(name) + 1 :]
-        rules = (
-            OverflowRule(on=OverflowOn.WAIT, at=30.0, to=f"queue:{further[0]}"),
-            OverflowRule(on=OverflowOn.SIZE, at=6.0, to=f"queue:{further[-1]}"),
-            OverflowRule(on=OverflowOn.UNSTAFFED, to=f"queue:{further[0]}"),
-        ) if further else ()  # fmt: skip
-        strategy = draw.choice(sorted(STRATEGIES))
-        # What rings now may still ring at several phones until it ends.
-        if STRATEGIES[strategy].rings_all:
-            self.watch.shared.add(name)
-        rings = draw.choice(((), (), RINGS))
-        (self.watch.relaxing.add if rings else self.watch.relaxing.discard)(name)
-        return Queue(
-            id=name,
-            members=tuple(
-                Member(agent=agent, penalty=draw.randint(0, 2))
-                for agent in (*AGENTS, *(GROUP + group for group in GROUPS))
-                if draw.random() < 0.6
-            ),
-            kind=QUEUES[name],
-            strategy=strategy,
-            wrap_up_seconds=draw.choice((0.0, 5.0, 10.0)),
-            max_wait_seconds=draw.choice((0.0, 0.0, 45.0)),
-            max_size=draw.choice((0, 0, 8)),
-            rona_limit=draw.choice((0, 2)),
-            retry_seconds=draw.choice((0.0, 1.0, 5.0)),
-            ring_seconds=draw.choice((8.0, 15.0)),
-            wrap_up=draw.choice(list(WrapUp)),
-            urgency=draw.choice(list(Urgency)),
-            weight=draw.choice((1.0, 1.0, 2.0)),
-            criteria=draw.choice(({}, {"skill_fit": 2.0, "last_agent": 1.0})),
-            rings=rings,
-            requires=draw.choice(RULES),
-            match_language=draw.random() < 0.3,
-            last_agent_seconds=draw.choice((0.0, 8.0)),
-            join_needs=draw.choice(list(Staffing)),
-            stay_needs=draw.choice((Staffing.NOBODY, *Staffing)),
-            overflow_rules=tuple(rule for rule in rules if draw.random() < 0.5),
-        )
 
     def _restart(self) -> None:
         """Everything but the encoded snapshot is gone."""
