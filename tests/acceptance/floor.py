@@ -275,11 +275,6 @@ async def hears_speech(
         raise LabTimeout(f"nothing heard within {seconds} s", call.transcript()) from None
 
 
-async def hears_no_more(call: Call, hz: float, seconds: float = 8.0) -> None:
-    """Wait until a tone is over: none of it is in the last tenth of a second."""
-    await until(lambda: audio.tone_level(call.heard().samples[-800:], hz) < 100, seconds)
-
-
 def ever_heard(call: Call, hz: float) -> bool:
     """Whether a tone was heard at any time for 100 ms."""
     samples = call.heard().samples

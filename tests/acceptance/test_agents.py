@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from callcore import journal
+from callcore.call.events import DigitPressed
 from callcore.directory_file import hash_pin
 from callcore.lab import audio
 from callcore.lab.call import Call
@@ -163,6 +165,10 @@ async def test_a_wrong_pin_is_refused_and_never_written(floor: Floor) -> None:
     written = [p for p in floor.site.var.rglob("*") if p.is_file() and "asterisk" not in p.parts]
     for path in [*written, floor.site.log_file]:
         assert b"97531" not in path.read_bytes(), path
+    inputs = [entry.event for entry in journal.read(floor.site.var / "journal")]
+    keys = "".join(event.digit for event in inputs if isinstance(event, DigitPressed))
+    assert "1001#" in keys, "key by key"
+    assert "97531" not in keys
 
 
 async def test_another_phone_and_another_person(floor: Floor) -> None:

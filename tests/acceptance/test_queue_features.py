@@ -66,7 +66,7 @@ nodes:
 """
 }
 
-SORRY, CALLER, AGENT = 1200.0, 440.0, 880.0
+SORRY, CALLER, AGENT, BEEP = 1200.0, 440.0, 880.0, 1000.0
 #: Recordings of the site's own, in the place of callcore's prompts.
 WORDS = {
     "you-are-next": "You are the next caller, and that will not take very long any more.",
@@ -222,8 +222,8 @@ async def test_queue_to_queue_to_voicemail(floor: Floor, prompts: Prompts) -> No
     assert (await desk.ended.within(8)).status == 487
     await floor.is_in(caller, state="queued", queue="second")
     await hears_prompt(caller, prompts["leave-message"])
-    await hears(caller, 1000.0)  # the beep
-    await asyncio.sleep(0.4)  # the beep must end
+    await hears(caller, BEEP)
+    await asyncio.sleep(0.4)  # it must end; no packets follow that would tell
     await caller.play(audio.tone(CALLER, 1.0)).finished
     await asyncio.sleep(0.3)  # sound must flow into the file
     await caller.send_digits("#")
