@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ from callcore.directory_faults import Places, fault
 from callcore.directory_read import changed_entity, read_entity
 from callcore.errors import ConfigError
 from callcore.toml_source import TomlSource
+
+Account = TypeVar("Account", Phone, Trunk)
 
 
 def merge(configured: Directory, places: Places, file: DirectoryFile) -> tuple[Directory, Places]:
@@ -141,8 +143,16 @@ def complete_secrets(path: Path, configured: Directory, places: Places) -> list[
     return lacking
 
 
-def _needs_secret(phone: Phone) -> bool:
-    return not phone.secret and not phone.host
+def _needs_secret(entity: Phone | Trunk) -> bool:
+    """A phone registers unless it has an address; a trunk has a user where it wants a password."""
+    needs = not entity.host if isinstance(entity, Phone) else bool(entity.user)
+    return needs and not entity.secret
+
+
+def with_secret(entity: Account) -> tuple[Account, str]:
+    """The same with a secret made now where it needs one, and that secret, or ``""``."""
+    made = new_secret() if _needs_secret(entity) else ""
+    return (msgspec.structs.replace(entity, secret=made) if made else entity), made
 
 
 def _secret_key(entity: Phone | Trunk) -> str:

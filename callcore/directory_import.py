@@ -12,7 +12,7 @@ import msgspec
 from callcore.directory import Agent, Directory, Phone, Srtp
 from callcore.directory_additions import DirectoryFile
 from callcore.directory_check import ID
-from callcore.directory_file import check_pin, hash_pin, new_secret
+from callcore.directory_file import check_pin, hash_pin, with_secret
 from callcore.errors import ConfigError
 from callcore.toml_source import describe, suggestion
 from callcore.types import Reach
@@ -79,9 +79,7 @@ def read_phones(file: str, content: bytes) -> list[tuple[int, Phone]]:
         if row["codecs"]:
             given["codecs"] = tuple(row["codecs"].split())
         given |= {"srtp": _srtp(row["srtp"]), "nat": _flag("nat", row["nat"])}
-        if not given["secret"] and not given["host"]:
-            given["secret"] = new_secret()
-        return line, Phone(**given)
+        return line, with_secret(Phone(**given))[0]
 
     return _read(file, content, PHONE_COLUMNS, parse)
 

@@ -7,7 +7,7 @@ import msgspec
 from callcore.api.changes import add, remove
 from callcore.api.endpoint import Call, Done, Endpoint
 from callcore.directory import Phone
-from callcore.directory_file import new_secret
+from callcore.directory_file import with_secret
 from callcore.monitor.view import PhoneView
 
 # --- schemas -----------------------------------------------------------------------------------
@@ -38,12 +38,6 @@ async def create(call: Call) -> PhoneAdded:
     phone, made = with_secret(call.body)
     await add(call.context, phone)
     return PhoneAdded(phone.id, made)
-
-
-def with_secret(given: Phone) -> tuple[Phone, str]:
-    """The phone with a random secret where it needs one, and that secret."""
-    made = new_secret() if not given.secret and not given.host else ""
-    return (msgspec.structs.replace(given, secret=made) if made else given), made
 
 
 async def delete(call: Call) -> Done:

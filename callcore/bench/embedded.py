@@ -219,7 +219,7 @@ class Floor:
         await self.site.quiet(30)
         ticks = (scale.pair_talk_ms / 1000 + scale.pairs / scale.rate) * 50
         return Talks(
-            punctual=punctuality(capture.packets()),
+            punctual=punctuality(capture.rtp()),
             late_ticks_percent=100 * _late(self._log()[before:]) / ticks,
             cpu_percent=100 * used.cpu["callcore"] / used.seconds,
             recordings=await self._recordings(scale.pairs),

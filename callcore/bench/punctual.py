@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import socket
 import struct
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 
-from callcore.lab.capture import packet_socket, packet_time
+from callcore.lab.capture import PacketCapture
 
 RATE = 8000
 LATE_SECONDS = 0.005
@@ -63,44 +61,16 @@ def punctuality(packets: Iterable[RtpPacket]) -> Punctuality:
     )
 
 
-class RtpCapture:
+class RtpCapture(PacketCapture):
     """Sees one in eight of the streams that leave `address`, over the loopback interface."""
 
     def __init__(self, address: str) -> None:
-        self._address = address
-        self._taken: list[tuple[float, bytes]] = []
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        super().__init__("lo", _filter(address), _HEADERS)
 
-    def __enter__(self) -> RtpCapture:
-        sock = packet_socket("lo", _filter(self._address))
-        self._thread = threading.Thread(target=self._collect, args=(sock,), name="rtp-capture")
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def packets(self) -> list[RtpPacket]:
+    def rtp(self) -> list[RtpPacket]:
         """What was seen; ask when nothing is measured any more."""
-        read = (read_packet(at, data) for at, data in self._taken)
+        read = (read_packet(at, data) for at, data in self.packets)
         return [packet for packet in read if packet is not None]
-
-    def _collect(self, sock: socket.socket) -> None:
-        with sock:
-            while not self._stopping.is_set():
-                try:
-                    data, control, _, _ = sock.recvmsg(_HEADERS, 64)
-                except TimeoutError:
-                    continue
-                self._taken.append((packet_time(control), data))
 
 
 def read_packet(at: float, data: bytes) -> RtpPacket | None:

@@ -42,14 +42,13 @@ def add(
     """Add a phone; prints the SIP password it must be given, this once."""
     from callcore.cli.client import add_entity
     from callcore.directory import Phone
-    from callcore.directory_file import new_secret
+    from callcore.directory_file import with_secret
 
-    given = ask_secret("SIP password") if secret else ""
-    made = new_secret() if not given and not host else ""
-    entity = Phone(
-        id=phone, secret=given or made, host=host, transport=transport, srtp=srtp,
-        codecs=tuple(codec), dtmf=dtmf, nat=nat,
+    given = Phone(
+        id=phone, secret=ask_secret("SIP password") if secret else "", host=host,
+        transport=transport, srtp=srtp, codecs=tuple(codec), dtmf=dtmf, nat=nat,
     )  # fmt: skip
+    entity, made = with_secret(given)
     applied = add_entity(settings_of(config), entity)
     shown = f": user {phone}, password {made}" if made else ""
     told = {"id": phone, **({"secret": made} if made else {})}

@@ -47,15 +47,15 @@ def add(
     """Add a trunk."""
     from callcore.cli.client import add_entity
     from callcore.directory import Trunk
-    from callcore.directory_file import new_secret
+    from callcore.directory_file import with_secret
 
-    given = ask_secret("Password of the trunk") if secret else ""
-    made = new_secret() if user and not given else ""
-    entity = Trunk(
-        id=trunk, host=host, port=port, user=user, secret=given or made, register=register,
+    given = Trunk(
+        id=trunk, host=host, port=port, user=user,
+        secret=ask_secret("Password of the trunk") if secret else "", register=register,
         match=tuple(match), transport=transport, srtp=srtp, codecs=tuple(codec), dtmf=dtmf,
         nat=nat, qualify_seconds=qualify, max_channels=max_channels, caller_number=caller_number,
     )  # fmt: skip
+    entity, made = with_secret(given)
     applied = add_entity(settings_of(config), entity)
     shown = f": user {user}, password {made}" if made else ""
     told = {"id": trunk, **({"secret": made} if made else {})}

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from callcore.lab.errors import SipSyntaxError, ToolError
 from callcore.lab.sip import parse, parse_name_address
@@ -48,17 +49,17 @@ class WireMessage:
     request_uri: str
 
 
-class SipCapture:
-    """Collects UDP packets whose source or destination port is one of ``ports``."""
+class PacketCapture:
+    """Collects the packets of an interface that a BPF program takes, up to `octets` of each."""
 
-    def __init__(self, ports: Sequence[int], interface: str = "lo") -> None:
-        self._ports = tuple(sorted(set(ports)))
-        self._interface = interface
-        self._packets: list[tuple[float, bytes]] = []
+    def __init__(self, interface: str, program: bytes, octets: int) -> None:
+        self._interface, self._program, self._octets = interface, program, octets
+        #: When the kernel saw it, and the packet from its IPv4 header on.
+        self.packets: list[tuple[float, bytes]] = []
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> SipCapture:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -72,9 +73,9 @@ class SipCapture:
 
     def start(self) -> None:
         """Begin; raises ToolError without the right to do so."""
-        sock = packet_socket(self._interface, _filter_ports(self._ports))
+        sock = packet_socket(self._interface, self._program)
         self._stopping.clear()
-        self._thread = threading.Thread(target=self._collect, args=(sock,), name="sip-capture")
+        self._thread = threading.Thread(target=self._collect, args=(sock,), name="packet-capture")
         self._thread.start()
 
     def stop(self) -> None:
@@ -83,21 +84,28 @@ class SipCapture:
             self._thread.join()
             self._thread = None
 
-    def messages(self) -> list[WireMessage]:
-        """Everything captured until now, in order of time; call it when nothing is measured."""
-        found = (read_packet(at, data) for at, data in list(self._packets))
-        return sorted((m for m in found if m is not None), key=lambda message: message.at)
-
     def _collect(self, sock: socket.socket) -> None:
         with sock:
             while not self._stopping.is_set():
                 try:
-                    data, control, _, address = sock.recvmsg(65536, 64)
+                    data, control, _, address = sock.recvmsg(self._octets, 64)
                 except TimeoutError:
                     continue
                 # On loopback each packet is seen going out and coming in: keep one.
                 if address[2] != _PACKET_OUTGOING:
-                    self._packets.append((packet_time(control), data))
+                    self.packets.append((packet_time(control), data))
+
+
+class SipCapture(PacketCapture):
+    """Collects UDP packets whose source or destination port is one of ``ports``."""
+
+    def __init__(self, ports: Sequence[int], interface: str = "lo") -> None:
+        super().__init__(interface, _filter_ports(sorted(set(ports))), 65536)
+
+    def messages(self) -> list[WireMessage]:
+        """Everything captured until now, in order of time; call it when nothing is measured."""
+        found = (read_packet(at, data) for at, data in list(self.packets))
+        return sorted((m for m in found if m is not None), key=lambda message: message.at)
 
 
 def packet_socket(interface: str, program: bytes) -> socket.socket:

@@ -28,7 +28,7 @@ async def test_a_call_is_seen_from_both_sides(lab_asterisk):
             await call.hang_up()
             await incoming.ended
     messages = captured.messages()
-    assert len(captured._packets) == len(messages)
+    assert len(captured.packets) == len(messages)
     (offer,) = capture.offers(messages, [bobs])
     assert (offer.phone, offer.caller, offer.call_id) == ("601", "91", incoming.call_id)
     assert offer.answered is not None
