@@ -6,7 +6,7 @@ import asyncio
 import re
 import secrets
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -135,16 +135,22 @@ class Call:
         self._respond(200, with_sdp=True)
         await self.answered
 
-    async def answer_without_waiting(self) -> None:
+    async def answer_without_waiting(self, headers: Mapping[str, str] | None = None) -> None:
         """200 OK; ``answered`` is reached when the ACK comes."""
-        self._respond(200, with_sdp=True)
+        self._respond(200, with_sdp=True, headers=headers)
 
     async def reject(self, status: int = 486, reason: str = "") -> None:
         """Refuse: 486 busy, 603 decline, 480 unavailable …"""
         self._respond(status, reason=reason)
         self.finish("local", status, reason)
 
-    def _respond(self, status: int, with_sdp: bool = False, reason: str = "") -> None:
+    def _respond(
+        self,
+        status: int,
+        with_sdp: bool = False,
+        reason: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         if self.server is None or self.ended.happened:
             raise CallFailed(f"cannot answer {status}: no open INVITE", None, self.transcript())
         response = response_to(self.server.request, status, self.dialog.local_tag)
@@ -152,6 +158,8 @@ class Call:
         response.add("Allow", self.phone.ALLOW)
         if reason:
             response.add("Reason", reason)
+        for name, value in (headers or {}).items():
+            response.add(name, value)
         if with_sdp:
             self._attach(response, self.server.request.body)
         self.phone.respond(self.server, response, self)

@@ -97,36 +97,6 @@ async def provider(world: PjsipWorld, place: int, status: int) -> tuple[LabPhone
     return phone, came
 
 
-@pytest.mark.parametrize("status", [500, 503, 480, 486, 603])
-async def test_a_trunk_that_fails_has_a_backup_and_a_callee_who_refuses_has_not(
-    embedded: PjsipWorld, status: int
-) -> None:
-    first, asked = await provider(embedded, 10, status)
-    second, backup = await provider(embedded, 11, 200)
-    trunks = {
-        "one": Trunk(
-            id="one", host=first.local[0], port=TRUNK_PORT, qualify_seconds=0, backup="two"
-        ),
-        "two": Trunk(id="two", host=second.local[0], port=TRUNK_PORT, qualify_seconds=0),
-    }
-    await embedded.backend.provision(replace(embedded.directory, trunks=trunks))
-    dial = act.Dial(call="c", channel="out", endpoint="trunk:one/4711", caller_number="30")
-    await embedded.do(dial)
-    if status >= 500 and status != 603:
-        await embedded.want(ev.LegAnswered, channel="out")
-        assert backup[0].invite.uri.startswith("sip:4711@")
-        await embedded.do(act.Hangup(call="c", channel="out"))
-        await embedded.want(ev.HungUp, channel="out")
-    else:
-        await embedded.want(ev.LegFailed, channel="out")
-        assert not backup
-    assert len(asked) == 1
-    await embedded.never(ev.LegFailed, seconds=0.1)
-    await until_empty(embedded)
-    for phone in (first, second):
-        await phone.close()
-
-
 async def test_a_provider_that_goes_and_comes_back_is_seen(embedded: PjsipWorld) -> None:
     there, _ = await provider(embedded, 10, 200)
     trunk = Trunk(id="one", host=there.local[0], port=TRUNK_PORT, qualify_seconds=1)

@@ -3,11 +3,10 @@
  * pjsua describes every call with all its codecs. Here what the account does not want is taken out
  * of the description before it is offered, or compared with the offer: with nothing in common the
  * call is refused with 488. Within a call pjsua finds that out too late and answers 500; so an offer
- * is looked at before (RFC 3261, 14.2). Called by the thread that owns pjsua2's objects alone.
+ * is looked at before (RFC 3261, 14.2).
  */
 #include "codecs.h"
 
-#include <pjsua-lib/pjsua.h>
 #include <pjsua-lib/pjsua_internal.h>
 #include <string.h>
 
@@ -17,8 +16,6 @@ struct list {
 };
 
 static struct list lists[PJSUA_MAX_ACC];
-static pjsua_callback before; /* what pjsua2 hears */
-static bool watching;
 
 /* What stands for a payload type without a=rtpmap (RFC 3551, 6). */
 static const struct {
@@ -136,19 +133,16 @@ static void restrict_media(pjmedia_sdp_media *media, const struct list *list, pj
     drop_attributes(media);
 }
 
-static void described_call(pjsua_call_id call, pjmedia_sdp_session *ours, pj_pool_t *pool,
-                           const pjmedia_sdp_session *theirs)
+void codecs_restrict(int call, pjmedia_sdp_session *ours, pj_pool_t *pool)
 {
     const struct list *list = list_of(call);
 
     for (unsigned i = 0; list != NULL && i < ours->media_count; i++)
         if (is_audio(ours->media[i]) && ours->media[i]->desc.port != 0)
             restrict_media(ours->media[i], list, pool);
-    if (before.on_call_sdp_created != NULL)
-        before.on_call_sdp_created(call, ours, pool, theirs);
 }
 
-/* ---- what comes within a call ---- */
+/* ---- what comes ---- */
 
 static bool wanted(const struct list *list, const pj_str_t *name)
 {
@@ -158,10 +152,13 @@ static bool wanted(const struct list *list, const pj_str_t *name)
     return false;
 }
 
-static bool has_common(const pjmedia_sdp_session *offer, const struct list *list)
+bool codecs_fit(int call, const pjmedia_sdp_session *offer)
 {
+    const struct list *list = list_of(call);
     pjmedia_sdp_rtpmap codec;
 
+    if (list == NULL)
+        return true;
     for (unsigned i = 0; i < offer->media_count; i++) {
         const pjmedia_sdp_media *media = offer->media[i];
         if (!is_audio(media) || media->desc.port == 0)
@@ -173,78 +170,11 @@ static bool has_common(const pjmedia_sdp_session *offer, const struct list *list
     return false;
 }
 
-static void offered(pjsua_call_id call, const pjmedia_sdp_session *offer, void *reserved,
-                    pjsip_status_code *code, pjsua_call_setting *setting)
+/* ---- which ---- */
+
+void codecs_forget(void)
 {
-    const struct list *list = list_of(call);
-
-    if (list != NULL && !has_common(offer, list))
-        *code = PJSIP_SC_NOT_ACCEPTABLE_HERE;
-    else if (before.on_call_rx_offer != NULL)
-        before.on_call_rx_offer(call, offer, reserved, code, setting);
-}
-
-/* ---- calls that come ---- */
-
-/* pjsua2 tells of a call while pjsua makes its media transport, and only then pjsua compares the
- * codecs. One that will be refused with 488 is not told: without its request pjsua2 is silent. */
-static void hide_unusable(pjsua_call_id number)
-{
-    const struct list *list = list_of(number);
-    struct pjsua_call *call = &pjsua_var.calls[number];
-    const pjmedia_sdp_session *offer = NULL;
-
-    if (list == NULL || call->incoming_data == NULL || call->inv == NULL || call->inv->neg == NULL
-        || pjmedia_sdp_neg_get_neg_remote(call->inv->neg, &offer) != PJ_SUCCESS
-        || has_common(offer, list))
-        return;
-    pjsip_rx_data_free_cloned(call->incoming_data);
-    call->incoming_data = NULL;
-}
-
-static pjmedia_transport *transport_made(pjsua_call_id call, unsigned media,
-                                         pjmedia_transport *transport, unsigned flags)
-{
-    hide_unusable(call);
-    if (before.on_create_media_transport == NULL)
-        return transport;
-    return before.on_create_media_transport(call, media, transport, flags);
-}
-
-static void srtp_made(pjsua_call_id call, unsigned media, pjmedia_srtp_setting *setting)
-{
-    hide_unusable(call);
-    if (before.on_create_media_transport_srtp != NULL)
-        before.on_create_media_transport_srtp(call, media, setting);
-}
-
-/* ---- life ---- */
-
-int codecs_open(void)
-{
-    /* Its fields are where this file believes them: both ends of the structure are asked for. */
-    if (pjsua_var.endpt != pjsua_get_pjsip_endpt()
-        || pjsua_var.med_endpt != pjsua_get_pjmedia_endpt())
-        return PJ_EBUG;
-    before = pjsua_var.ua_cfg.cb;
     memset(lists, 0, sizeof lists);
-    watching = true;
-    pjsua_var.ua_cfg.cb.on_call_sdp_created = described_call;
-    pjsua_var.ua_cfg.cb.on_call_rx_offer = offered;
-    pjsua_var.ua_cfg.cb.on_create_media_transport = transport_made;
-    pjsua_var.ua_cfg.cb.on_create_media_transport_srtp = srtp_made;
-    return PJ_SUCCESS;
-}
-
-void codecs_close(void)
-{
-    if (!watching)
-        return;
-    pjsua_var.ua_cfg.cb.on_create_media_transport = before.on_create_media_transport;
-    pjsua_var.ua_cfg.cb.on_create_media_transport_srtp = before.on_create_media_transport_srtp;
-    pjsua_var.ua_cfg.cb.on_call_sdp_created = before.on_call_sdp_created;
-    pjsua_var.ua_cfg.cb.on_call_rx_offer = before.on_call_rx_offer;
-    watching = false;
 }
 
 bool codecs_set(int account, const char *const *names, size_t count)

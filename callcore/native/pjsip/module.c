@@ -8,8 +8,10 @@
 #include <pjsua-lib/pjsua.h>
 
 #include "codecs.h"
+#include "hooks.h"
 #include "notes.h"
 #include "ports.h"
+#include "requests.h"
 
 struct port_object {
     PyObject_HEAD
@@ -321,7 +323,7 @@ static PyObject *open_notes(PyObject *module, PyObject *args)
     if (status == PJ_SUCCESS)
         status = refer_open();
     if (status == PJ_SUCCESS)
-        status = codecs_open();
+        status = hooks_open();
     if (status != PJ_SUCCESS)
         return failed(status);
     notes_wake_by(written);
@@ -336,7 +338,7 @@ static PyObject *close_notes(PyObject *module, PyObject *unused)
         port_close(watching);
     watching = NULL;
     notes_wake_by(-1);
-    codecs_close();
+    hooks_close();
     refer_close();
     watch_close();
     Py_RETURN_NONE;
@@ -372,6 +374,27 @@ static PyObject *take_refer(PyObject *module, PyObject *unused)
     return Py_BuildValue("(NN)",
                          PyUnicode_DecodeLatin1(refer.call_id, (Py_ssize_t)strlen(refer.call_id), NULL),
                          PyUnicode_DecodeLatin1(refer.refer_to, (Py_ssize_t)strlen(refer.refer_to), NULL));
+}
+
+static PyObject *take_glare(PyObject *module, PyObject *unused)
+{
+    int call;
+
+    (void)module;
+    (void)unused;
+    if (!notes_take_glare(&call))
+        Py_RETURN_NONE;
+    return PyLong_FromLong(call);
+}
+
+static PyObject *provisional(PyObject *module, PyObject *argument)
+{
+    const long call = PyLong_AsLong(argument);
+
+    (void)module;
+    if (call == -1 && PyErr_Occurred())
+        return NULL;
+    return PyBool_FromLong(requests_provisional((int)call));
 }
 
 static PyObject *watch_clock(PyObject *module, PyObject *unused)
@@ -484,6 +507,8 @@ static PyMethodDef functions[] = {
     {"close", close_notes, METH_NOARGS, "Before pjsua ends."},
     {"take_played", take_played, METH_NOARGS, "Serials of playbacks that ended."},
     {"take_refer", take_refer, METH_NOARGS, "(Call-ID, Refer-To) of the next REFER, or None."},
+    {"take_glare", take_glare, METH_NOARGS, "The next call whose offer got 491, or None."},
+    {"provisional", provisional, METH_O, "Whether a call's INVITE got a provisional answer."},
     {"watch_clock", watch_clock, METH_NOARGS, "Count the ticks of the bridge from now on."},
     {"clock_counts", clock_counts, METH_NOARGS, "Ticks, late ones, the latest in ms; then anew."},
     {"connect", connect_slots, METH_VARARGS, "connect(source, sink): slots of the bridge."},

@@ -1,16 +1,18 @@
-/* Two queues with one writer and one reader each, and the socket that wakes the reader. */
+/* Queues with one writer and one reader each, and the socket that wakes the reader. */
 #include "notes.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-enum { REFER_ROOM = 64 };
+enum { REFER_ROOM = 64, GLARE_ROOM = 64 };
 
 static uint64_t played[NOTE_ROOM];
 static atomic_size_t played_put, played_taken;
 static struct refer refers[REFER_ROOM];
 static atomic_size_t refers_put, refers_taken;
+static int glares[GLARE_ROOM];
+static atomic_size_t glares_put, glares_taken;
 static atomic_int wake = -1;
 
 static void wake_reader(void)
@@ -63,5 +65,25 @@ bool notes_take_refer(struct refer *refer)
         return false;
     *refer = refers[taken % REFER_ROOM];
     atomic_store(&refers_taken, taken + 1);
+    return true;
+}
+
+bool notes_glare(int call)
+{
+    size_t put = atomic_load(&glares_put);
+    if (put - atomic_load(&glares_taken) >= GLARE_ROOM)
+        return false;
+    glares[put % GLARE_ROOM] = call;
+    atomic_store(&glares_put, put + 1);
+    return true;
+}
+
+bool notes_take_glare(int *call)
+{
+    size_t taken = atomic_load(&glares_taken);
+    if (taken == atomic_load(&glares_put))
+        return false;
+    *call = glares[taken % GLARE_ROOM];
+    atomic_store(&glares_taken, taken + 1);
     return true;
 }

@@ -24,6 +24,12 @@ size_t notes_take_played(uint64_t *serials, size_t room);
 bool notes_refer(const struct refer *refer);
 bool notes_take_refer(struct refer *refer);
 
+/* ---- offers of ours that met one of the far end: told within pjsua's handling of events ---- */
+
+/* False: no room. */
+bool notes_glare(int call);
+bool notes_take_glare(int *call);
+
 /* ---- waking ---- */
 
 /* Write one byte there when there is a note; -1: nowhere. */

@@ -6,6 +6,7 @@ wants it: a far end that is gone answers no BYE, and pjsua would keep the call f
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
@@ -31,6 +32,8 @@ from callcore.types import ChannelId, Entry, HangupReason
 log = structlog.get_logger(__name__)
 
 FORBIDDEN = 403
+#: After 491, in seconds: who chose the Call-ID waits longer (RFC 3261, 14.1).
+GLARE_CALLER, GLARE_CALLED = (2.1, 4.0), (0.0, 2.0)
 
 
 class Exchange:
@@ -69,6 +72,7 @@ class Exchange:
         self.ending: dict[int, Leg] = {}
         self._call_class = call_class(stack.pj)
         stack.on_played = self._played
+        stack.on_glare = self._refresh_later
         stack.number_in_use = self._numbers.__contains__
         stack.select_account = self._select_account
         stack.on_stop = self._stop
@@ -163,7 +167,6 @@ class Exchange:
         elif not leg.dialled:
             return
         elif state == pj.PJSIP_INV_STATE_EARLY:
-            leg.progressed = True
             if not leg.ringing:
                 leg.ringing = True
                 self.tell(ev.LegRinging(channel=leg.channel))
@@ -175,12 +178,28 @@ class Exchange:
     def _disconnected(self, leg: Leg, status: int) -> None:
         leg.slot = NO_SLOT  # it left the bridge, and its connections with it
         if not leg.ended:
+            leg.progressed = leg.dialled and self.stack.ports.provisional(leg.call.getId())
             if leg.dialled and not leg.live and self.on_failed(leg, status):
                 return
             # An INVITE its sender took back ends as a hang-up does.
             cause = cause_of(status) if leg.dialled and not leg.live else NORMAL_CLEARING
             self.end(leg, cause, by_peer=True)
         self.forget(leg)
+
+    def _refresh_later(self, number: int) -> None:
+        """Our session refresh met an offer of the far end: again, each side after another time."""
+        leg = self._numbers.get(number)
+        if leg is not None:
+            low, high = GLARE_CALLER if leg.dialled else GLARE_CALLED
+            self.stack.after(random.uniform(low, high), partial(self._refresh, leg))
+
+    def _refresh(self, leg: Leg) -> None:
+        if leg.call is None or leg.ended:
+            return
+        try:
+            leg.call.reinvite(self.operation())
+        except self.stack.pj.Error as exc:  # an offer of the far end is open: it refreshes as well
+            log.debug("refresh_refused", channel=leg.channel, reason=reason_of(exc))
 
     def media_changed(self, leg: Leg) -> None:
         """Negotiated (again): another slot, and perhaps a hold."""

@@ -17,7 +17,8 @@ REQUEST_TIMEOUT = 408
 
 
 def may_go_on(status: int, *, progressed: bool) -> bool:
-    """Whether another trunk may be tried after this answer; `progressed`: 18x came before."""
+    """Whether another trunk may be tried after this answer; `progressed`: a provisional answer
+    (100 or 18x) came before."""
     if status == REQUEST_TIMEOUT:
         return not progressed
     return status in SERVER_FAILURES

@@ -49,7 +49,7 @@ class Leg(Node):
         self.keys_as_tones = False
         #: A REFER waits for its answer.
         self.referred = False
-        #: A provisional answer came: the far end knows of the call.
+        #: It failed after a provisional answer: the far end knew of the call.
         self.progressed = False
         #: Trunks it was tried over.
         self.tried: tuple[TrunkId, ...] = ()

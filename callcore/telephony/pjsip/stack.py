@@ -74,6 +74,8 @@ class Stack:
         self.number_in_use: Callable[[int], bool] = lambda number: False
         self.on_played: Callable[[int], None] = lambda serial: None
         self.on_refer: Callable[[str, str], None] = lambda call_id, target: None
+        #: An offer of ours within the call of this number met one of the far end (491).
+        self.on_glare: Callable[[int], None] = lambda number: None
         #: Ends what is going on; then true as long as something is awaited.
         self.on_stop: Callable[[], Callable[[], bool]] = lambda: lambda: False
         #: Calls the library holds, those that are ending included; any thread may look.
@@ -170,7 +172,7 @@ class Stack:
         assert self._loop is not None
         try:
             self._open()
-        except (SetupError, self.pj.Error) as exc:
+        except (SetupError, OSError, self.pj.Error) as exc:
             reason = SetupError(f"the embedded SIP stack does not start: {reason_of(exc)}")
             self._close()
             self._loop.call_soon_threadsafe(_settle, opened, reason)
@@ -191,6 +193,8 @@ class Stack:
             self._do(partial(self.on_played, serial))
         while (refer := self.ports.take_refer()) is not None:
             self._do(partial(self.on_refer, *refer))
+        while (number := self.ports.take_glare()) is not None:
+            self._do(partial(self.on_glare, number))
         self._delete_dead()
         self.calls = self.ports.calls()
 

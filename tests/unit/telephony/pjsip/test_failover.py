@@ -20,7 +20,7 @@ def test_a_server_failure_is_no_answer_of_the_callee(status: int, progressed: bo
     assert may_go_on(status, progressed=progressed)
 
 
-def test_silence_counts_only_before_it_rang() -> None:
+def test_silence_counts_only_before_a_provisional_answer() -> None:
     assert may_go_on(408, progressed=False)
     assert not may_go_on(408, progressed=True)
 
