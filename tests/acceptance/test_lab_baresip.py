@@ -62,7 +62,8 @@ async def test_both_sides_hear_each_other(lab_asterisk, tmp_path, user, options)
             await phone.answer()
         await call.answered
         call.play(audio.tone(500, 0.2), loop=True)
-        await asyncio.sleep(1.2)  # sound must flow, both ways
+        await hears(call, 800)
+        await asyncio.sleep(1.0)  # sound must flow the other way, too
         await phone.hang_up()
         await call.ended
         await phone.wait_for("CALL_CLOSED")
