@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from callcore.lab import audio
 from callcore.lab.call import Call
-from callcore.lab.errors import LabTimeout
+from callcore.lab.errors import ApiRefused, LabTimeout
 from callcore.lab.site import PATIENCE
 
 from .embedded import QUEUES, open_embedded
@@ -195,7 +195,7 @@ async def test_a_recording_holds_what_the_caller_heard(floor: Floor) -> None:
 
 
 async def refused(asking: Awaitable[Any], why: str) -> None:
-    with pytest.raises(RuntimeError, match=why):
+    with pytest.raises(ApiRefused, match=why):
         await asking
 
 
