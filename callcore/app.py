@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import time
 from datetime import datetime, timedelta
@@ -53,6 +54,10 @@ FALLBACK_SECONDS = 2.0
 
 def serve(settings: Settings) -> None:
     """Run until SIGINT or SIGTERM; raises `ConfigError` or `SetupError` before anything starts."""
+    if settings.telephony.backend == "pjsip":
+        from callcore.telephony.pjsip.settings import bound_look_ups
+
+        bound_look_ups(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings))
 

@@ -73,6 +73,8 @@ class LabSite:
     fallback_after: int = 30
     #: ``asterisk`` or ``pjsip``: phones of the latter are known by their addresses.
     backend: str = "asterisk"
+    #: A program and its arguments that runs `callcore serve`, such as ``unshare``.
+    wrapper: tuple[str, ...] = ()
     _process: asyncio.subprocess.Process | None = None
     _session: aiohttp.ClientSession | None = None
     _phones: list[Phone] = field(default_factory=list)
@@ -158,6 +160,7 @@ class LabSite:
         """`callcore serve` until it is ready for calls."""
         with self.log_file.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
+                *self.wrapper,
                 sys.executable,
                 "-m",
                 "callcore.cli.main",

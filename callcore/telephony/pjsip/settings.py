@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from callcore.telephony.preflight import check_port
 from callcore.telephony.render import CERTIFICATE, KEY, ensure_certificate
 
 USER_AGENT = "callcore"
+#: Of glibc's resolver (resolv.conf(5)): one try of one second with each name server.
+RESOLVER = ("RES_OPTIONS", "timeout:1 attempts:1")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,14 @@ class PjsipSettings:
             certificate=keys / CERTIFICATE if own else Path(sip.tls_certificate),
             key=keys / KEY if own else Path(sip.tls_key),
         )
+
+
+def bound_look_ups(environ: MutableMapping[str, str]) -> None:
+    """Signalling stands still while pjsua looks a name up: not for long when name servers are dead.
+
+    Before this process looks up its first name; what the operator has set stays.
+    """
+    environ.setdefault(*RESOLVER)
 
 
 def check_ports(sip: SipSettings) -> None:
