@@ -86,20 +86,28 @@ class _StreamConnection(asyncio.Protocol):
 
 
 class StreamTransport:
-    """TCP or TLS: connects out on demand; a TCP phone also listens at its contact port."""
+    """TCP or TLS: connects out on demand, and listens at its contact port."""
 
-    def __init__(self, receive: Receive, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        tls: ssl.SSLContext | None = None,
+        serving: ssl.SSLContext | None = None,
+    ) -> None:
         self.kind = "TLS" if tls else "TCP"
         self.local: Address = ("", 0)
         self.receive = receive
         self.connections: dict[Address, _StreamConnection] = {}
         self._tls = tls
+        self._serving = serving
         self._server: asyncio.Server | None = None
 
     async def open(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        # Also with TLS: the port number is then ours, though nobody can speak TLS to it.
-        self._server = await loop.create_server(lambda: _StreamConnection(self), host, port)
+        # Also with TLS and no certificate: the port number is then ours, though nobody can use it.
+        self._server = await loop.create_server(
+            lambda: _StreamConnection(self), host, port, ssl=self._serving
+        )
         self.local = self._server.sockets[0].getsockname()[:2]
 
     async def connect(self, remote: Address) -> None:
@@ -119,12 +127,20 @@ class StreamTransport:
         if connection is not None and connection.transport is not None:
             connection.transport.write(data)
 
-    def close(self) -> None:
+    def stop_listening(self) -> None:
+        """The connections there are stay."""
         if self._server is not None:
             self._server.close()
+
+    def disconnect(self) -> None:
+        """The connections there are end; new ones may come."""
         for connection in list(self.connections.values()):
             if connection.transport is not None:
                 connection.transport.abort()
+
+    def close(self) -> None:
+        self.stop_listening()
+        self.disconnect()
 
 
 def unverified_tls() -> ssl.SSLContext:
@@ -136,7 +152,12 @@ def unverified_tls() -> ssl.SSLContext:
 
 
 async def open_transport(
-    kind: str, host: str, port: int, receive: Receive, tls: ssl.SSLContext | None
+    kind: str,
+    host: str,
+    port: int,
+    receive: Receive,
+    tls: ssl.SSLContext | None,
+    serving: ssl.SSLContext | None = None,
 ) -> SipTransport:
     """Open a transport by its SIP name."""
     if kind == "UDP":
@@ -144,7 +165,9 @@ async def open_transport(
         await udp.open(host, port)
         return udp
     if kind in ("TCP", "TLS"):
-        stream = StreamTransport(receive, (tls or unverified_tls()) if kind == "TLS" else None)
+        stream = StreamTransport(
+            receive, (tls or unverified_tls()) if kind == "TLS" else None, serving
+        )
         await stream.open(host, port)
         return stream
     raise LabError(f"unknown SIP transport {kind!r}: expected UDP, TCP or TLS")

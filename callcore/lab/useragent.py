@@ -42,6 +42,7 @@ class PhoneOptions(TypedDict, total=False):
     port: int
     transport: str
     tls: ssl.SSLContext | None
+    serving: ssl.SSLContext | None
     codecs: tuple[str, ...]
     telephone_event: bool
     patience: float
@@ -64,6 +65,7 @@ class UserAgent:
         port: int = 0,
         transport: str = "UDP",
         tls: ssl.SSLContext | None = None,
+        serving: ssl.SSLContext | None = None,
         codecs: tuple[str, ...] = ("PCMU", "PCMA"),
         telephone_event: bool = True,
         patience: float = 10.0,
@@ -85,7 +87,7 @@ class UserAgent:
         """Everything received is thrown away: a phone that is switched off."""
         self._bind = (host, port)
         self._kind = transport.upper()
-        self._tls = tls
+        self._tls, self._serving = tls, serving
         self._timers = timers or SipTimers()
         self._transport: SipTransport | None = None
         self._layer: TransactionLayer | None = None
@@ -97,7 +99,9 @@ class UserAgent:
 
     async def open(self) -> None:
         """Bind the socket."""
-        self._transport = await open_transport(self._kind, *self._bind, self._received, self._tls)
+        self._transport = await open_transport(
+            self._kind, *self._bind, self._received, self._tls, self._serving
+        )
         self._layer = TransactionLayer(self._send, self._kind != "UDP", self._timers)
 
     async def drop_socket(self) -> None:

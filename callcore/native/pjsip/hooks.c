@@ -10,6 +10,7 @@
 #include <pjsua-lib/pjsua_internal.h>
 
 #include "codecs.h"
+#include "connections.h"
 #include "requests.h"
 
 static pjsua_callback next; /* pjsua2's */
@@ -49,8 +50,28 @@ static void hide_unusable(pjsua_call_id number)
 static pjmedia_transport *transport_made(pjsua_call_id call, unsigned media,
                                          pjmedia_transport *transport, unsigned flags)
 {
+    const pjsip_rx_data *request = pjsua_var.calls[call].incoming_data;
+
+    if (request != NULL)
+        connections_keep(call, request->tp_info.transport);
     hide_unusable(call);
     return next.on_create_media_transport(call, media, transport, flags);
+}
+
+/* One that came without an offer. */
+static void incoming(pjsua_acc_id account, pjsua_call_id call, pjsip_rx_data *request)
+{
+    connections_keep(call, request->tp_info.transport);
+    next.on_incoming_call(account, call, request);
+}
+
+static void transport_changed(pjsip_transport *transport, pjsip_transport_state state,
+                              const pjsip_transport_state_info *info)
+{
+    if (state == PJSIP_TP_STATE_DISCONNECTED || state == PJSIP_TP_STATE_SHUTDOWN
+        || state == PJSIP_TP_STATE_DESTROY)
+        connections_lost(transport);
+    next.on_transport_state(transport, state, info);
 }
 
 static void transaction_changed(pjsua_call_id call, pjsip_transaction *transaction,
@@ -70,13 +91,15 @@ int hooks_open(void)
         return PJ_EBUG;
     next = *callbacks;
     if (!next.on_call_sdp_created || !next.on_call_rx_offer || !next.on_create_media_transport
-        || !next.on_call_tsx_state)
+        || !next.on_call_tsx_state || !next.on_incoming_call || !next.on_transport_state)
         return PJ_EBUG;
     codecs_forget();
     callbacks->on_call_sdp_created = sdp_created;
     callbacks->on_call_rx_offer = offered;
     callbacks->on_create_media_transport = transport_made;
     callbacks->on_call_tsx_state = transaction_changed;
+    callbacks->on_incoming_call = incoming;
+    callbacks->on_transport_state = transport_changed;
     open = true;
     return PJ_SUCCESS;
 }
@@ -91,5 +114,7 @@ void hooks_close(void)
     callbacks->on_call_rx_offer = next.on_call_rx_offer;
     callbacks->on_create_media_transport = next.on_create_media_transport;
     callbacks->on_call_tsx_state = next.on_call_tsx_state;
+    callbacks->on_incoming_call = next.on_incoming_call;
+    callbacks->on_transport_state = next.on_transport_state;
     open = false;
 }
