@@ -1,4 +1,4 @@
-"""TCP and TLS on the SIP stack inside callcore: phones that listen, and phones that only connect."""
+"""TCP and TLS on the SIP stack inside callcore: phones that listen, and that only connect."""
 
 from __future__ import annotations
 
