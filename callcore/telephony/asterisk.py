@@ -17,13 +17,20 @@ from callcore.directory import Directory
 from callcore.errors import ActionRefused, BackendError, BackendUnavailable
 from callcore.telephony.ami import Ami, ContactChange
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
-from callcore.telephony.ari_models import AnyAriEvent, Channel, Endpoint, StasisStart
+from callcore.telephony.ari_models import (
+    AnyAriEvent,
+    Channel,
+    ChannelTransfer,
+    Endpoint,
+    StasisStart,
+)
 from callcore.telephony.asterisk_events import LEG, QUIET, SNOOP, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
 from callcore.telephony.asterisk_requests import Planner, Progress, Request
 from callcore.telephony.backend import Done, Tell
 from callcore.telephony.devices import DeviceWatch
 from callcore.telephony.phones import PhoneWatch
+from callcore.telephony.referrals import Referrals
 from callcore.telephony.trunks import TrunkWatch
 from callcore.types import ChannelId, ListeningId, PhoneId
 
@@ -92,6 +99,7 @@ class AsteriskBackend:
         self.shared = False
         #: Snoop channels that were asked for and are not in our hands yet.
         self._snoops: dict[ListeningId, asyncio.Event] = {}
+        self._referrals = Referrals()
         self._tell_one: Tell = _nobody
         self._task: asyncio.Task[None] | None = None
         #: Given to `provision`, and not yet with Asterisk.
@@ -289,8 +297,11 @@ class AsteriskBackend:
     def _heard(self, event: AnyAriEvent) -> None:
         if isinstance(event, StasisStart) and event.channel.id in self._snoops:
             self._snoops[event.channel.id].set()
+        if isinstance(event, ChannelTransfer):
+            self._referrals.see(event)
         for told in self._translator.handle(event):
             self._tell_one(told)
+        self._referrals.look(self._translator.legs)
 
     async def _housekeeping(self) -> None:
         while True:
@@ -452,7 +463,9 @@ class AsteriskBackend:
     async def _answer_transfer(self, action: act.AnswerTransfer) -> None:
         state = "channel_answered" if action.ok else "channel_declined"
         uri = f"channels/{part(action.channel)}/transfer_progress"
+        await self._referrals.answerable(action.channel, ok=action.ok)
         await self._post(uri, {"states": state})
+        await self._referrals.answered(action.channel)
 
     # --- recording: for callcore/recording ----------------------------------------------------
 
