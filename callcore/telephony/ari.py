@@ -332,6 +332,8 @@ def refusal(method: str, uri: str, status: int, body: str) -> ActionRefused:
         status = 404  # a bridge says so where a channel has just ended
     if status in (409, 422) and "Channel not in Stasis" in words:
         status = 404  # it has hung up, and its StasisEnd is on the way
+    if status == 500 and words == "Failed to answer channel":
+        status = 404  # its caller gave up in this moment
     return ActionRefused(f"{method} {uri.partition('?')[0]}: {status} {words}".rstrip(), status)
 
 

@@ -15,6 +15,8 @@ from callcore.telephony.ari import refusal
         (422, "Channel not in Stasis application", 404),
         (409, "Channel not in Stasis application", 404),
         (409, "Bridge not in Stasis application", 409),
+        (500, "Failed to answer channel", 404),
+        (500, "Failed to play", 500),
         (422, "Channel not in this bridge", 422),
         (400, "Missing parameter", 400),
     ],
