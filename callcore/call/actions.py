@@ -165,6 +165,7 @@ class StopListening(Action, frozen=True, kw_only=True):
     """Harmless where it is over already."""
 
     listening: ListeningId
+    channel: ChannelId
 
 
 # --- recording -----------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def connect(cx: Context, call: Call, supervision: Supervision, to: Connection) -
     if supervision.bridge:
         leave = Leave(call=supervision.call, bridge=supervision.bridge, channel=call.channel)
         cx.do(leave)
-    disconnect(cx, supervision)
+    disconnect(cx, call, supervision)
     supervision.to, supervision.whisper, supervision.bridge = to
     if to.bridge:
         cx.do(Join(call=supervision.call, bridge=to.bridge, channels=(call.channel,)))
@@ -70,9 +70,13 @@ def connect(cx: Context, call: Call, supervision: Supervision, to: Connection) -
         )
 
 
-def disconnect(cx: Context, supervision: Supervision) -> None:
+def disconnect(cx: Context, call: Call, supervision: Supervision) -> None:
     """Nothing is listened to any more; a bridge is left by hanging up."""
     if supervision.listening:
-        cx.do(StopListening(call=supervision.call, listening=supervision.listening))
+        cx.do(
+            StopListening(
+                call=supervision.call, listening=supervision.listening, channel=call.channel
+            )
+        )
     supervision.listening = supervision.to = supervision.bridge = ""
     supervision.whisper = False

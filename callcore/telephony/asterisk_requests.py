@@ -22,6 +22,8 @@ from callcore.types import ChannelId
 #: What was to be ended has ended by itself.
 GONE = (404,)
 NOT_IN_BRIDGE = (422,)
+#: No such bridge, no such channel, or the one is not in the other.
+NO_LONGER_THERE = (400, 404, 409, 422)
 
 
 class Request(NamedTuple):
@@ -169,7 +171,10 @@ class Planner:
 
     def _stop_listening(self, action: act.StopListening) -> tuple[Request, ...]:
         name = part(action.listening)
+        # First out of the bridge: who is thrown out by its end may be on the way to the next one.
+        body: Body = {"channel": [action.channel]}
         return (
+            Request("POST", f"bridges/{name}/removeChannel", body, NO_LONGER_THERE),
             Request("DELETE", f"channels/{name}", harmless=GONE),
             Request("DELETE", f"bridges/{name}", harmless=GONE),
         )

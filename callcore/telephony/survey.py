@@ -37,6 +37,7 @@ MODULES = {
     "res_ari_events": "ARI",
     "res_stasis_playback": "prompts",
     "res_stasis_recording": "voicemail",
+    "res_stasis_snoop": "supervisors who listen",
     "app_mixmonitor": "recording",
     "app_queue": "the fallback queue",
     "res_musiconhold": "music on hold",

@@ -83,12 +83,12 @@ async def conversation(floor: Floor, number: str) -> tuple[Call, Call, str]:
     return caller, ann, row["id"]
 
 
-async def supervise(floor: Floor, call: str, mode: str) -> Call:
+async def supervise(floor: Floor, call: str, mode: str, phone: str = "p3") -> Call:
     """`callcore call listen|whisper|barge`: the phone rings and is answered."""
-    command = asyncio.create_task(floor.run("call", mode, call, "--phone", "p3"))
-    supervisor = await rung(floor, "p3")
+    command = asyncio.create_task(floor.run("call", mode, call, "--phone", phone))
+    supervisor = await rung(floor, phone)
     await supervisor.answer()
-    assert f"call {call}: phone p3" in await command
+    assert f"call {call}: phone {phone}" in await command
     speaks(supervisor, SUPERVISOR)
     return supervisor
 
@@ -148,6 +148,24 @@ async def test_the_talk_goes_on_without_the_supervisor(floor: Floor) -> None:
         await floor.is_in(caller, supervisors={})
     await caller.hang_up()
     assert (await floor.record(caller))["hung_up_by"] == "caller"
+
+
+async def test_two_supervisors_at_once(floor: Floor) -> None:
+    """One listens, the other whispers and barges: each has the mode of its own."""
+    caller, ann, name = await conversation(floor, "601")
+    first = await supervise(floor, name, "listen", "p2")
+    second = await supervise(floor, name, "listen", "p3")
+    speaks(first, BOB)
+    await hear((first, {CALLER, ANN}), (second, {CALLER, ANN}), (ann, {CALLER}), (caller, {ANN}))
+    await second.send_digits("6")
+    everybody = {CALLER, ANN, SUPERVISOR}
+    await hear((first, everybody), (second, {CALLER, ANN}), (ann, everybody - {ANN}))
+    await second.send_digits("5")
+    await hear_as("whisper", caller, ann, second, ANN)
+    await first.hang_up()
+    await hear_as("whisper", caller, ann, second, ANN)
+    await caller.hang_up()
+    await second.ended
 
 
 async def test_a_supervisor_follows_the_caller_to_the_next_agent(floor: Floor) -> None:

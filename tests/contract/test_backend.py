@@ -192,7 +192,7 @@ async def test_who_listens_hears_both_and_a_whisper_is_for_one(world: World) -> 
             act.Listen(call="c", listening=name, channel=supervisor, to=leg, whisper=whisper)
         )
         await world.hear(**LISTENING[whisper])
-        await world.do(act.StopListening(call="c", listening=name))
+        await world.do(act.StopListening(call="c", listening=name, channel=supervisor))
     await world.hear(caller="p1", p1="caller", p2="")
     await world.do(act.Join(call="c", bridge=bridge, channels=(supervisor,)))
     await world.hear(caller="p1 p2", p1="caller p2", p2="caller p1")
@@ -211,8 +211,8 @@ async def test_listening_ends_with_either_side(world: World) -> None:
     await world.do(act.Hangup(call="c", channel=leg))
     await world.want(ev.HungUp, channel=leg)
     await world.hear(p2="")
-    await world.do(act.StopListening(call="c", listening="a" + leg))
-    await world.do(act.StopListening(call="c", listening="a" + leg))
+    await world.do(act.StopListening(call="c", listening="a" + leg, channel=supervisor))
+    await world.do(act.StopListening(call="c", listening="a" + leg, channel=supervisor))
     again = await world.dial("p1")
     await world.want(ev.LegAnswered, channel=again)
     await world.do(act.Join(call="c", bridge=bridge, channels=(again,)))
@@ -222,7 +222,7 @@ async def test_listening_ends_with_either_side(world: World) -> None:
     await world.hear(**LISTENING[False])
     await world.do(act.Hangup(call="c", channel=supervisor))
     await world.want(ev.HungUp, channel=supervisor)
-    await world.do(act.StopListening(call="c", listening="b" + leg))
+    await world.do(act.StopListening(call="c", listening="b" + leg, channel=supervisor))
     await world.hear(caller="p1", p1="caller")
     await world.never(ev.HungUp)
 
@@ -232,7 +232,7 @@ async def test_nobody_listens_to_what_is_gone(world: World) -> None:
     with pytest.raises(ActionRefused) as refused:
         await world.do(act.Listen(call="c", listening="x" + channel, channel=channel, to="gone"))
     assert refused.value.status == 404
-    await world.do(act.StopListening(call="c", listening="x" + channel))
+    await world.do(act.StopListening(call="c", listening="x" + channel, channel=channel))
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ async def test_what_is_asked_of_nobody_is_unknown(tmp_path: Path) -> None:
             ev.AgentPaused(agent="zoe", reason="tea"),
             ev.CallHangupAsked(call="c1"),
             ev.CallTransferAsked(call="c1", target="600"),
+            ev.CallSuperviseAsked(call="c1", phone="p1"),
         ):
             with pytest.raises(UnknownEntity):
                 await board.submit(event)
@@ -64,6 +65,7 @@ async def test_what_does_not_fit_the_state_is_refused_with_the_reason(tmp_path: 
             (ev.AgentLogout(agent="ann"), "agent 'ann' is not logged in"),
             (ev.CallTransferAsked(call=call, target="0"), "nobody has the number '0'"),
             (ev.RecordingPauseAsked(call=call), "is not being recorded"),
+            (ev.CallSuperviseAsked(call=call, phone="p9"), "no phone named 'p9'"),
         ):
             with pytest.raises(Refused, match=reason):
                 await board.submit(event)

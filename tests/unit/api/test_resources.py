@@ -74,6 +74,21 @@ async def test_calls_are_commanded(api, switch):
     assert await api("POST", "/api/v1/calls/c1/hangup") == (404, {"error": "no call named 'c1'"})
 
 
+async def test_a_call_is_supervised(api, switch):
+    """The answer names the supervisor's own call; unknown modes, calls and phones are refused."""
+    path = "/api/v1/calls/c1/supervise"
+    assert await api("POST", path, {"phone": "p1", "mode": "whisper"}) == (200, {"call": "c1-p1"})
+    assert await api("POST", path, {"phone": "p1"}) == (200, {"call": "c1-p1"})
+    assert [(event.phone, event.mode) for event in switch.events] == [
+        ("p1", "whisper"),
+        ("p1", "listen"),
+    ]
+    assert (await api("POST", path, {"phone": "p1", "mode": "shout"}))[0] == 400
+    assert (await api("POST", path, {"phone": "p9"}))[0] == 409
+    gone = await api("POST", "/api/v1/calls/c9/supervise", {"phone": "p1"})
+    assert gone == (404, {"error": "no call named 'c9'"})
+
+
 async def test_why_a_contact_waits_or_got_its_agent(api, switch, archive):
     """The rules now while it waits; the offers of the event list afterwards; else 404."""
     reasons = "idle_agent longest_idle"

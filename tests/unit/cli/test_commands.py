@@ -152,6 +152,10 @@ async def test_calls_queues_recordings(switch, tmp_path):
     assert (await arun("queue", "list", "--json")).json["queues"][0]["waiting"] == 1
     assert "queued" in (await arun("call", "show", "c1")).out
     assert (await arun("recording", "pause", "c1")).code == 0
+    listened = await arun("call", "listen", "c1", "--phone", "p1")
+    assert listened.out == "call c1: phone p1 listens\n"
+    assert (await arun("call", "barge", "c1", "--phone", "p1", "--json")).json == {"call": "c1-p1"}
+    assert (await arun("call", "whisper", "c1")).code == 2
     assert (await arun("call", "transfer", "c1", "queue:sales")).out == (
         "call c1: goes to queue:sales\n"
     )

@@ -51,7 +51,9 @@ def test_the_text_shows_everything():
             AgentView(id="b", name="Bo"),
         ),
         calls=(CallView(id="c1", state="queued", caller="+49\x1b[31m", queue="sales", position=1,
-                        queued_at=35.0, since=35.0),),
+                        queued_at=35.0, since=35.0),
+               CallView(id="c2", state="talking", supervisors={"p1": "whisper"}),
+               CallView(id="c3", state="service", caller="p1", supervised="c2")),
         nodes=(NodeView(id="asterisk", up=False, since=40.0, reason="refused"),),
     )  # fmt: skip
     assert as_text(snapshot) == (
@@ -71,8 +73,11 @@ def test_the_text_shows_everything():
         "b      Bo    logged out               -     -      -      -\n"
         "\n"
         "Calls\n"
-        "call  state   for   caller    dialled  queue  place  agent  wait\n"
-        "c1    queued  1:05  +49\N{REPLACEMENT CHARACTER}[31m  -        sales  1      -      1:05"
+        "call  state                  for   caller    dialled  queue  place  agent  wait\n"
+        "c1    queued                 1:05  +49\N{REPLACEMENT CHARACTER}[31m"
+        "  -        sales  1      -      1:05\n"
+        "c2    talking (whisper: p1)  -     -         -        -      -      -      -\n"
+        "c3    service                -     p1        c2       -      -      -      -"
     )
 
 

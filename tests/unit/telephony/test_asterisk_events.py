@@ -142,6 +142,15 @@ def test_events_of_strangers_are_not_told() -> None:
     assert translator.strays == 1
 
 
+def test_a_snoop_channel_is_nobodys_call() -> None:
+    """Neither its beginning nor its end is told, and it is no stray."""
+    translator = Translator("n")
+    snoop = ari.Channel(id="l1", name="Snoop/leg-1-00000001")
+    assert translator.handle(ari.StasisStart(channel=snoop, args=("snoop",))) == ()
+    assert translator.handle(ari.ChannelDestroyed(channel=snoop)) == ()
+    assert translator.strays == 0
+
+
 def test_arrival_tells_what_the_dialplan_knows() -> None:
     """A caller held while callcore was away, and one brought back from the fallback queue."""
     start = ari.StasisStart(

@@ -44,3 +44,14 @@ def test_the_first_problem_is_told_after_the_last_reply():
     assert told == []
     progress.replied(stop, RESTResponse(request_id="3", status_code=204))
     assert [problem.status for problem in told] == [409]
+
+
+def test_listening_ends_as_channel_and_bridge_of_its_own():
+    """Either may be gone already: with the one listened to, or before it came."""
+    plan = planner().plan(act.StopListening(call="c", listening="l1", channel="ch1"))
+    assert [(r.method, r.uri, r.harmless) for r in plan] == [
+        ("POST", "bridges/l1/removeChannel", (400, 404, 409, 422)),
+        ("DELETE", "channels/l1", (404,)),
+        ("DELETE", "bridges/l1", (404,)),
+    ]
+    assert planner().plan(act.Listen(call="c", listening="l1", channel="ch1", to="x")) is None
