@@ -130,7 +130,7 @@ class CreateBridge(Action, frozen=True, kw_only=True):
 
 
 class Join(Action, frozen=True, kw_only=True):
-    """Put channels into a bridge; music, ringing and holding on them stop."""
+    """Put channels into a bridge; music, ringing, holding and listening on them stop."""
 
     bridge: BridgeId
     channels: tuple[ChannelId, ...]
@@ -151,8 +151,9 @@ class DestroyBridge(Action, frozen=True, kw_only=True):
 class Listen(Action, frozen=True, kw_only=True):
     """`channel` hears what `to` says and hears; with `whisper`, whoever `to` is hears `channel`.
 
-    Nobody else hears `channel`. It lasts until `StopListening`, which is due even when one of the
-    two has ended: the node may keep a channel and a bridge for it, both named `listening`.
+    Nobody else hears `channel`, which leaves what it was in: a bridge, or another listening. For
+    the former one, and when one of the two has ended, `StopListening` is due all the same: the
+    node may keep a channel and a bridge for it, both named `listening`.
     """
 
     listening: ListeningId
@@ -165,7 +166,8 @@ class StopListening(Action, frozen=True, kw_only=True):
     """Harmless where it is over already."""
 
     listening: ListeningId
-    channel: ChannelId
+    #: Who listened and hears nothing now; empty: gone, or to something else.
+    channel: ChannelId = ""
 
 
 # --- recording -----------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def _close_supervision(cx: Context, call: Call) -> None:
     if supervision is None:
         return
     cx.state.supervisions.remove(call.id)
-    listening.disconnect(cx, call, supervision)
+    listening.disconnect(cx, supervision)
     supervised = cx.state.calls.get(supervision.call)
     if supervised is not None and supervised.live:
         cx.note(supervised, "supervision_ended", by=call.id, phone=supervision.phone)

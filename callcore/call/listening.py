@@ -8,7 +8,7 @@ from callcore.call.actions import Join, Leave, Listen, StopListening
 from callcore.call.context import Context
 from callcore.call.model import Call, Leg, LegState, Role, Supervision
 from callcore.call.state import CallState
-from callcore.types import BridgeId, ChannelId, SupervisionMode
+from callcore.types import BridgeId, ChannelId, ListeningId, SupervisionMode
 
 
 class Connection(NamedTuple):
@@ -46,37 +46,40 @@ def connect(cx: Context, call: Call, supervision: Supervision, to: Connection) -
     """Give the supervisor's channel this connection instead of the one it has.
 
     In the order of the supervised call's actions: its bridge is made, and its agent's channel is
-    ended, among them.
+    ended, among them. The new one comes before the former goes: Asterisk mixes a bridge anew
+    whenever somebody joins, leaves or stops listening there, and twice in a moment may leave
+    both sides in silence.
     """
-    if to == Connection(supervision.to, supervision.whisper, supervision.bridge):
+    before = Connection(supervision.to, supervision.whisper, supervision.bridge)
+    if to == before:
         return
-    if supervision.bridge:
-        leave = Leave(call=supervision.call, bridge=supervision.bridge, channel=call.channel)
-        cx.do(leave)
-    disconnect(cx, call, supervision)
+    former = supervision.listening
     supervision.to, supervision.whisper, supervision.bridge = to
+    supervision.listening = cx.new_id("l") if to.to else ""
+    watched = supervision.call
     if to.bridge:
-        cx.do(Join(call=supervision.call, bridge=to.bridge, channels=(call.channel,)))
+        cx.do(Join(call=watched, bridge=to.bridge, channels=(call.channel,)))
     elif to.to:
-        supervision.listening = cx.new_id("l")
+        listening, whisper = supervision.listening, to.whisper
         cx.do(
             Listen(
-                call=supervision.call,
-                listening=supervision.listening,
-                channel=call.channel,
-                to=to.to,
-                whisper=to.whisper,
+                call=watched, listening=listening, channel=call.channel, to=to.to, whisper=whisper
             )
         )
+    elif before.bridge:
+        cx.do(Leave(call=watched, bridge=before.bridge, channel=call.channel))
+    _stop(cx, supervision, former, call.channel if to == Connection() else "")
 
 
-def disconnect(cx: Context, call: Call, supervision: Supervision) -> None:
+def disconnect(cx: Context, supervision: Supervision) -> None:
     """Nothing is listened to any more; a bridge is left by hanging up."""
-    if supervision.listening:
-        cx.do(
-            StopListening(
-                call=supervision.call, listening=supervision.listening, channel=call.channel
-            )
-        )
+    _stop(cx, supervision, supervision.listening)
     supervision.listening = supervision.to = supervision.bridge = ""
     supervision.whisper = False
+
+
+def _stop(
+    cx: Context, supervision: Supervision, listening: ListeningId, channel: ChannelId = ""
+) -> None:
+    if listening:
+        cx.do(StopListening(call=supervision.call, listening=listening, channel=channel))

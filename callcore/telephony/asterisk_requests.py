@@ -171,10 +171,15 @@ class Planner:
 
     def _stop_listening(self, action: act.StopListening) -> tuple[Request, ...]:
         name = part(action.listening)
-        # First out of the bridge: who is thrown out by its end may be on the way to the next one.
+        ends = (
+            Request("DELETE", f"channels/{name}", harmless=GONE),
+            Request("DELETE", f"bridges/{name}", harmless=GONE),
+        )
+        if not action.channel:
+            return ends
+        # First out of the bridge: whom its end throws out may be on the way to the next one.
         body: Body = {"channel": [action.channel]}
         return (
             Request("POST", f"bridges/{name}/removeChannel", body, NO_LONGER_THERE),
-            Request("DELETE", f"channels/{name}", harmless=GONE),
-            Request("DELETE", f"bridges/{name}", harmless=GONE),
+            *ends,
         )

@@ -462,10 +462,14 @@ class SimulatedBackend:
         for channel in [self._live(channel) for channel in action.channels]:
             self._quieten(channel)
             channel.music, channel.tone = "", False
-            if channel.bridge:
-                self.bridges[channel.bridge].remove(channel.id)
+            self._take_out(channel)
             channel.bridge = action.bridge
             inside.append(channel.id)
+
+    def _take_out(self, channel: Channel) -> None:
+        if channel.bridge:
+            self.bridges[channel.bridge].remove(channel.id)
+        channel.bridge = channel.listening = ""
 
     def _leave(self, action: act.Leave) -> None:
         inside = self._inside(action.bridge)
@@ -488,9 +492,15 @@ class SimulatedBackend:
         if action.listening in self.listenings:
             raise ActionRefused(f"{action.listening} exists already", 409)
         self.listenings[action.listening] = action
+        listener = self.channels[action.channel]
+        self._take_out(listener)
+        listener.listening = action.listening
 
     def _stop_listening(self, action: act.StopListening) -> None:
-        self.listenings.pop(action.listening, None)
+        listen = self.listenings.pop(action.listening, None)
+        listener = self.channels.get(listen.channel) if listen is not None else None
+        if listener is not None and listener.listening == action.listening:
+            listener.listening = ""
 
     def heard_by(self, channel: ChannelId) -> tuple[ChannelId, ...]:
         """Whose voices come to this channel now."""
@@ -498,7 +508,10 @@ class SimulatedBackend:
         if found is None:
             return ()
         voices = dict.fromkeys(self.bridges.get(found.bridge, ()))
-        for listen in self.listenings.values():
+        for name, listen in self.listenings.items():
+            listener = self.channels.get(listen.channel)
+            if listener is None or listener.listening != name:
+                continue
             if listen.to == channel and listen.whisper:
                 voices[listen.channel] = None
             elif listen.channel == channel and listen.to in self.channels:

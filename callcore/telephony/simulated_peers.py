@@ -8,7 +8,7 @@ from itertools import count
 
 import msgspec
 
-from callcore.types import BridgeId, ChannelId, Entry, PlaybackId, RecordingId
+from callcore.types import BridgeId, ChannelId, Entry, ListeningId, PlaybackId, RecordingId
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +58,7 @@ class Channel(msgspec.Struct, kw_only=True):
     music: str = ""
     tone: bool = False
     bridge: BridgeId = ""
+    listening: ListeningId = ""
     #: Playing now, then waiting: id and when the first one ends.
     playbacks: list[PlaybackId] = []
     recording: RecordingId = ""

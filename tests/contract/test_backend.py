@@ -182,17 +182,32 @@ async def supervised(world: World) -> tuple[str, str, str, str]:
     return channel, leg, bridge, supervisor
 
 
-async def test_who_listens_hears_both_and_a_whisper_is_for_one(world: World) -> None:
-    """Listen and whisper by turns, under ids of their own; after the last stop nothing is heard,
-    and the talk went on all the time."""
+async def test_listening_whispering_and_barging_by_turns(world: World) -> None:
+    """Each is asked for before the former one is stopped, and takes its place; after the last
+    stop nothing is heard, and the talk goes on all the time."""
     _, leg, bridge, supervisor = await supervised(world)
-    for number, whisper in enumerate((False, True, False)):
-        name = f"l{number}{supervisor}"
-        await world.do(
-            act.Listen(call="c", listening=name, channel=supervisor, to=leg, whisper=whisper)
-        )
-        await world.hear(**LISTENING[whisper])
-        await world.do(act.StopListening(call="c", listening=name, channel=supervisor))
+
+    def listen(name: str, *, whisper: bool = False) -> act.Listen:
+        name += supervisor
+        return act.Listen(call="c", listening=name, channel=supervisor, to=leg, whisper=whisper)
+
+    def stop(name: str, channel: str = "") -> act.StopListening:
+        return act.StopListening(call="c", listening=name + supervisor, channel=channel)
+
+    await world.do(listen("a"))
+    await world.hear(**LISTENING[False])
+    await world.do(listen("b", whisper=True))
+    await world.do(stop("a"))
+    await world.hear(**LISTENING[True])
+    await world.do(listen("c"))
+    await world.do(stop("b"))
+    await world.hear(**LISTENING[False])
+    await world.do(act.Join(call="c", bridge=bridge, channels=(supervisor,)))
+    await world.do(stop("c"))
+    await world.hear(caller="p1 p2", p1="caller p2", p2="caller p1")
+    await world.do(listen("d", whisper=True))
+    await world.hear(**LISTENING[True])
+    await world.do(stop("d", supervisor))
     await world.hear(caller="p1", p1="caller", p2="")
     await world.do(act.Join(call="c", bridge=bridge, channels=(supervisor,)))
     await world.hear(caller="p1 p2", p1="caller p2", p2="caller p1")

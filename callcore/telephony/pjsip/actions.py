@@ -12,6 +12,7 @@ from callcore.call import events as ev
 from callcore.errors import ActionRefused
 from callcore.telephony.pjsip.exchange import Exchange
 from callcore.telephony.pjsip.leg import Leg
+from callcore.telephony.pjsip.listenings import Listenings
 from callcore.telephony.pjsip.player import QUIET, Playback, Sounds
 from callcore.telephony.pjsip.sounds import SoundCache, ringing
 from callcore.telephony.pjsip.voicemail import LOOK_SECONDS, Voicemail
@@ -30,6 +31,7 @@ class Actions:
         self._voicemail = voicemail
         self._tone = (ringing(),)
         self._bridges: dict[BridgeId, dict[ChannelId, Leg]] = {}
+        self._listenings = Listenings(exchange.mixer)
         exchange.on_end.append(self._ended)
         exchange.on_digit.append(self._pressed)
         self.methods: Mapping[type[act.Action], Callable[[Any], None]] = {
@@ -45,6 +47,8 @@ class Actions:
             act.Join: self._join,
             act.Leave: self._leave,
             act.DestroyBridge: self._destroy_bridge,
+            act.Listen: self._listen,
+            act.StopListening: lambda action: self._listenings.stop(action.listening),
         }
 
     @property
@@ -183,6 +187,7 @@ class Actions:
                 leg.player.set_tone(())
                 leg.player.set_music(())
             self._take_out(leg)
+            self._listenings.leave(leg)
             leg.bridge = action.bridge
             for other in inside.values():
                 self._exchange.mixer.join(leg, other)
@@ -206,8 +211,16 @@ class Actions:
             self._take_out(leg)
         del self._bridges[action.bridge]
 
+    # --- supervision ----------------------------------------------------------------------------
+
+    def _listen(self, action: act.Listen) -> None:
+        listener, to = self._exchange.live(action.channel), self._exchange.live(action.to)
+        self._take_out(listener)
+        self._listenings.start(action.listening, listener, to, whisper=action.whisper)
+
     # --- ends -----------------------------------------------------------------------------------
 
     def _ended(self, leg: Leg) -> None:
+        self._listenings.ended(leg)
         self._end_voicemail(leg)
         self._take_out(leg)

@@ -19,7 +19,6 @@ from callcore.telephony.backend import Done, Tell
 from callcore.telephony.pjsip.actions import Actions
 from callcore.telephony.pjsip.dialling import Dialling
 from callcore.telephony.pjsip.exchange import Exchange
-from callcore.telephony.pjsip.listenings import Listenings
 from callcore.telephony.pjsip.peers import Peers, host_names
 from callcore.telephony.pjsip.probes import Probes
 from callcore.telephony.pjsip.settings import PjsipSettings
@@ -81,7 +80,6 @@ class PjsipBackend:
         )
         self._dialling = Dialling(exchange)
         transfers = Transfers(exchange)
-        listenings = Listenings(exchange)
         Tones(exchange)
         self._probes = Probes(exchange, self._phone_changed, self._trunk_changed)
         self.tap.attach(exchange)
@@ -89,8 +87,6 @@ class PjsipBackend:
             **self._actions.methods,
             act.Dial: self._dialling.dial,
             act.AnswerTransfer: transfers.answer,
-            act.Listen: listenings.listen,
-            act.StopListening: listenings.stop,
         }
 
     async def run(self, tell: Tell) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from callcore.call import actions as act
-from callcore.telephony.pjsip.exchange import Exchange
 from callcore.telephony.pjsip.leg import Leg
+from callcore.telephony.pjsip.mixer import Mixer
 from callcore.types import ListeningId
 
 
@@ -16,34 +15,35 @@ class _Listening(NamedTuple):
 
 
 class Listenings:
-    """Who listens to whom, by the ids of the rules."""
+    """Who listens to whom, by the ids of the rules; nobody listens twice."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, mixer: Mixer) -> None:
+        self._mixer = mixer
         self._all: dict[ListeningId, _Listening] = {}
-        exchange.on_end.append(self._ended)
 
-    def listen(self, action: act.Listen) -> None:
-        listener = self._exchange.live(action.channel)
-        to = self._exchange.live(action.to)
-        mixer = self._exchange.mixer
-        self._all[action.listening] = _Listening(listener, to)
-        mixer.link(to, listener)
-        mixer.give_ear(to, listener)
-        if action.whisper:
-            mixer.link(listener, to)
+    def start(self, name: ListeningId, listener: Leg, to: Leg, *, whisper: bool) -> None:
+        self.leave(listener)
+        self._all[name] = _Listening(listener, to)
+        self._mixer.link(to, listener)
+        self._mixer.give_ear(to, listener)
+        if whisper:
+            self._mixer.link(listener, to)
 
-    def stop(self, action: act.StopListening) -> None:
-        self._stop(action.listening)
-
-    def _stop(self, name: ListeningId) -> None:
+    def stop(self, name: ListeningId) -> None:
+        """Harmless where it is over."""
         listening = self._all.pop(name, None)
         if listening is not None:
-            mixer = self._exchange.mixer
-            mixer.part(listening.listener, listening.to)
-            mixer.take_ear(listening.to, listening.listener)
+            self._mixer.part(listening.listener, listening.to)
+            self._mixer.take_ear(listening.to, listening.listener)
 
-    def _ended(self, leg: Leg) -> None:
+    def leave(self, listener: Leg) -> None:
+        """It goes elsewhere."""
+        for name, listening in list(self._all.items()):
+            if listening.listener is listener:
+                self.stop(name)
+
+    def ended(self, leg: Leg) -> None:
+        """It listens no more, and nobody listens to it."""
         for name, listening in list(self._all.items()):
             if leg in listening:
-                self._stop(name)
+                self.stop(name)

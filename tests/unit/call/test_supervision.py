@@ -41,21 +41,22 @@ def supervise(desk: Desk, call: Call, mode: SupervisionMode = LISTEN, phone: str
 
 def connected(desk: Desk, mine: Call) -> tuple[str, str, bool]:
     """Bridge joined, channel listened to, whisper: as all actions so far leave it."""
-    bridge, listens = "", {}
+    bridge, now = "", ""
+    listens: dict[str, act.Listen] = {}
     for action in desk.all:
         match action:
             case act.Join(channels=channels) if mine.channel in channels:
-                assert not bridge and not listens, "one thing at a time"
-                bridge = action.bridge
+                bridge, now = action.bridge, ""
             case act.Leave(channel=mine.channel):
                 bridge = ""
             case act.Listen(channel=mine.channel):
-                assert not bridge and not listens, "one thing at a time"
-                listens[action.listening] = action
-            case act.StopListening():
-                listens.pop(action.listening, None)
-    listen = next(iter(listens.values()), None)
-    return (bridge, listen.to, listen.whisper) if listen else (bridge, "", False)
+                bridge, now = "", action.listening
+                listens[now] = action
+            case act.StopListening() if action.listening in listens:
+                del listens[action.listening]
+                now = "" if now == action.listening else now
+    assert list(listens) == ([now] if now else []), "the former ones are stopped"
+    return (bridge, listens[now].to, listens[now].whisper) if now else (bridge, "", False)
 
 
 def notes(desk: Desk, call: Call, name: str = "supervised") -> list[object]:

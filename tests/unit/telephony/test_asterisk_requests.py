@@ -54,4 +54,6 @@ def test_listening_ends_as_channel_and_bridge_of_its_own():
         ("DELETE", "channels/l1", (404,)),
         ("DELETE", "bridges/l1", (404,)),
     ]
+    plan = planner().plan(act.StopListening(call="c", listening="l1"))
+    assert [r.uri for r in plan] == ["channels/l1", "bridges/l1"], "nobody is left in it"
     assert planner().plan(act.Listen(call="c", listening="l1", channel="ch1", to="x")) is None
