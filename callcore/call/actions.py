@@ -134,6 +134,8 @@ class Join(Action, frozen=True, kw_only=True):
 
     bridge: BridgeId
     channels: tuple[ChannelId, ...]
+    #: Keys pressed at these channels are told, and not passed on to the others.
+    keeps_keys: bool = False
 
 
 class Leave(Action, frozen=True, kw_only=True):

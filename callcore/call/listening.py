@@ -58,7 +58,10 @@ def connect(cx: Context, call: Call, supervision: Supervision, to: Connection) -
     supervision.listening = cx.new_id("l") if to.to else ""
     watched = supervision.call
     if to.bridge:
-        cx.do(Join(call=watched, bridge=to.bridge, channels=(call.channel,)))
+        # A key changes the mode: one that is passed on and loses its end with the bridge, Asterisk
+        # would play to both sides for ever.
+        join = Join(call=watched, bridge=to.bridge, channels=(call.channel,), keeps_keys=True)
+        cx.do(join)
     elif to.to:
         listening, whisper = supervision.listening, to.whisper
         cx.do(

@@ -523,7 +523,7 @@ class AsteriskBackend:
             raise ActionRefused(f"no snoop channel on {action.to}") from None
         finally:
             del self._snoops[action.listening]
-        both: Body = {"channel": [action.listening, action.channel]}
+        both: Body = {"channel": [action.listening, action.channel], "absorbDTMF": True}
         await self._post(f"bridges/{snoop}/addChannel", both)
 
 

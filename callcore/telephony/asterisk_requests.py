@@ -141,7 +141,10 @@ class Planner:
 
     def join(self, action: act.Join) -> Request:
         uri = f"bridges/{part(action.bridge)}/addChannel"
-        return Request("POST", uri, {"channel": [*action.channels]})
+        body: Body = {"channel": [*action.channels]}
+        if action.keeps_keys:
+            body["absorbDTMF"] = True
+        return Request("POST", uri, body)
 
     def stop_sounds(self, channels: tuple[ChannelId, ...]) -> tuple[Request, ...]:
         """What has to end before a join: in a bridge music and tones would go on, mixed in."""

@@ -126,6 +126,7 @@ async def test_each_mode_by_command_key_and_api(floor: Floor) -> None:
     await ann.hold()
     await ann.resume()
     await hear_as("whisper", caller, ann, supervisor, ANN)
+    assert not caller.media.heard_digits() + ann.media.heard_digits(), "keys are for callcore"
     await caller.hang_up()
     await supervisor.ended
     record = await floor.site.ended_call(call=answer["call"])

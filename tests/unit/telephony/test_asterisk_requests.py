@@ -23,6 +23,11 @@ def test_music_ends_before_a_join():
     ]
 
 
+def test_a_supervisors_keys_are_not_passed_on():
+    join = act.Join(call="c", bridge="b1", channels=("ch1",), keeps_keys=True)
+    assert [r.body for r in planner().plan(join)] == [{"channel": ["ch1"], "absorbDTMF": True}]
+
+
 def test_what_may_block_has_no_plan():
     """Something plays on the channel, it is not known what it does, or it is not ours at all."""
     join = act.Join(call="c", bridge="b1", channels=("ch1",))
