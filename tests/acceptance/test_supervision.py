@@ -151,6 +151,28 @@ async def test_the_talk_goes_on_without_the_supervisor(floor: Floor) -> None:
     assert (await floor.record(caller))["hung_up_by"] == "caller"
 
 
+@pytest.mark.parametrize("mode", ["whisper", "barge"])
+async def test_a_supervisor_who_holds_is_not_heard(floor: Floor, mode: str) -> None:
+    """Neither is the music Asterisk has for whom is held."""
+    caller, ann, name = await conversation(floor, "601")
+    supervisor = await supervise(floor, name, mode)
+    await hear_as(mode, caller, ann, supervisor, ANN)
+    caller.send_silence()
+    ann.send_silence()
+    await supervisor.hold()
+    held = time.time()
+    await asyncio.sleep(1.5)  # of whatever there is to hear
+    for call in (ann, caller):
+        sound = call.heard().between(held + 0.4, held + 1.3)
+        assert audio.level(sound) < 50, audio.level(sound)
+    await supervisor.resume()
+    speaks(caller, CALLER)
+    speaks(ann, ANN)
+    await hear_as(mode, caller, ann, supervisor, ANN)
+    await caller.hang_up()
+    await supervisor.ended
+
+
 async def test_two_supervisors_at_once(floor: Floor) -> None:
     """One listens, the other whispers and barges: each has the mode of its own."""
     caller, ann, name = await conversation(floor, "601")
