@@ -14,6 +14,7 @@ from callcore.directory import Transport, Trunk
 from callcore.lab import audio
 from callcore.lab.call import Call
 from callcore.lab.phone import Phone as LabPhone
+from callcore.telephony.pjsip.settings import PjsipSettings
 from callcore.telephony.simulated_peers import Peer
 from tests.acceptance.floor import hears, until
 from tests.contract.test_pjsip_faults import until_empty
@@ -22,8 +23,7 @@ from tests.contract.worlds import PHONE_PORT, TRUNK_PORT, PjsipWorld
 pytestmark = pytest.mark.acceptance
 
 Behaviour = Callable[[Call], Awaitable[None]]
-#: Timer B: 64 T1 (RFC 3261, 17.1.1.2).
-TIMER_B = 32.0
+SILENCE = PjsipSettings.silence
 #: Half of the shortest session interval (RFC 4028, 5).
 REFRESH_SECONDS = 45.0
 
@@ -146,21 +146,43 @@ async def test_a_time_out_after_a_provisional_answer_is_the_end(
     await providers.fails()
 
 
-async def test_one_that_rings_for_ever_is_the_end(providers: Providers) -> None:
+async def test_one_that_rings_for_long_is_no_silence(providers: Providers) -> None:
     async def ring(call: Call) -> None:
         await call.ring()
 
     providers.behave = ring
-    await providers.dial(timeout=1.0)
+    await providers.dial(timeout=SILENCE + 1)
+    await providers.world.never(ev.LegFailed, seconds=SILENCE + 0.5)
     assert (await providers.fails()).cause == 19
 
 
 async def test_silence_goes_on(providers: Providers) -> None:
-    """pjsua gives up after timer B."""
+    """Before anybody who rings has given up; timer B would be later than that."""
     providers.first.deaf = True
+    await providers.dial(timeout=30.0)
+    await providers.world.never(ev.LegAnswered, seconds=SILENCE - 1)
+    await providers.goes_on(seconds=5.0)
+
+
+async def test_a_provider_that_wakes_up_is_told_that_it_is_too_late(providers: Providers) -> None:
+    """Its INVITE, sent until timer B, is cancelled as soon as it answers anything (RFC 3261, 9.1),
+    and the call goes on over the backup."""
+    providers.first.lose_received("INVITE", times=4)  # those of 0, 0.5, 1.5 and 3.5 s
+
+    async def ring(call: Call) -> None:
+        await call.ring()
+
+    providers.behave = ring
     await providers.dial()
-    await providers.world.never(ev.LegAnswered, seconds=TIMER_B - 4)
-    await providers.goes_on(seconds=10.0)
+    world = providers.world
+    await world.want(ev.LegAnswered, timeout=SILENCE + 2, channel="out")
+    await until(lambda: bool(providers.asked), 5.0)
+    assert (await providers.asked[0].ended).status == 487
+    await world.never(ev.HungUp, seconds=0.2)
+    assert not providers.second.calls[0].ended.happened
+    await world.do(act.Hangup(call="c", channel="out"))
+    await world.want(ev.HungUp, channel="out")
+    await until_empty(world)
 
 
 @pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS])

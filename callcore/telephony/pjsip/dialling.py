@@ -12,7 +12,7 @@ from callcore.call import actions as act
 from callcore.directory import Trunk
 from callcore.errors import ActionRefused
 from callcore.telephony.pjsip.exchange import Exchange
-from callcore.telephony.pjsip.failover import may_go_on, next_trunk
+from callcore.telephony.pjsip.failover import REQUEST_TIMEOUT, may_go_on, next_trunk
 from callcore.telephony.pjsip.leg import Leg
 from callcore.telephony.pjsip.peers import phone_uri, trunk_uri
 from callcore.telephony.pjsip.stack import reason_of
@@ -64,6 +64,7 @@ class Dialling:
         try:
             target = self._target(kind, leg.endpoint, number)
             self._exchange.call_out(leg, target.account, target.uri, self._option(action, target))
+            self._watch(leg)
         except ActionRefused as exc:
             log.debug("dial_refused", channel=action.channel, reason=str(exc))
             self._exchange.end(leg, CONGESTION if exc.status == 503 else ABSENT, by_peer=True)
@@ -73,12 +74,26 @@ class Dialling:
             if not self._failed(leg, UNAVAILABLE):
                 self._exchange.end(leg, CONGESTION if full else ABSENT, by_peer=True)
 
+    def _watch(self, leg: Leg) -> None:
+        """A provider that is silent fails sooner where there is a backup."""
+        if self._following(leg):
+            seconds = self._exchange.stack.settings.silence
+            self._exchange.stack.after(seconds, partial(self._silent, leg, leg.call))
+
+    def _silent(self, leg: Leg, call: Any) -> None:
+        if leg.call is not call or leg.live or leg.ended:
+            return
+        if not self._exchange.stack.ports.provisional(call.getId()):
+            self._failed(leg, REQUEST_TIMEOUT)
+
+    def _following(self, leg: Leg) -> TrunkId:
+        """The trunk to try next; empty: nobody is left."""
+        return next_trunk(self._exchange.directory.trunks, leg.tried) if leg.tried else ""
+
     def _failed(self, leg: Leg, status: int) -> bool:
         """Over the backup, if the trunk is to blame."""
-        if not leg.tried or not may_go_on(status, progressed=leg.progressed):
-            return False
-        following = next_trunk(self._exchange.directory.trunks, leg.tried)
-        if not following:
+        following = self._following(leg)
+        if not following or not may_go_on(status, progressed=leg.progressed):
             return False
         log.info("trunk_failed_over", channel=leg.channel, status=status, trunk=following)
         # Behind the callback that told of the failure.
@@ -90,7 +105,9 @@ class Dialling:
         if leg.ended or action is None:
             self._exchange.forget(leg)
             return
+        # Should the provider speak after all, it is told CANCEL or BYE.
         self._exchange.release(leg)
+        leg.progressed = False
         leg.endpoint = trunk
         leg.tried = (*leg.tried, trunk)
         self._attempt(action, leg, "trunk", action.endpoint.partition("/")[2])

@@ -31,6 +31,9 @@ class PjsipSettings:
     key: Path | None = None
     #: Calls at once; 0: as many as the library allows.
     max_calls: int = 0
+    #: A trunk that has a backup fails when its provider says nothing at all for so long, which is
+    #: after four INVITEs over UDP; timer B (32 s) is longer than anybody rings.
+    silence: float = 5.0
     #: How long an OPTIONS ping may stay unanswered.
     probe_timeout: float = 3.0
     #: Seconds between pings of a phone: one that does not register tells nobody that it is back.
