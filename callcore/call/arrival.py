@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcore.call import announcements, queueing, service, transfer, tree_walk
+from callcore.call import announcements, direct, queueing, service, tree_walk, trunks
 from callcore.call.actions import Hangup, StartRinging
 from callcore.call.context import Context
 from callcore.call.ending import end_call
@@ -54,7 +54,7 @@ def _open(cx: Context, event: CallArrived) -> Call:
 def _from_trunk(cx: Context, call: Call) -> None:
     trunk = cx.state.directory.trunks.get(call.endpoint)
     limit = trunk.max_channels if trunk is not None else 0
-    if limit and transfer.channels_on(cx, call.endpoint) > limit:
+    if limit and trunks.channels_on(cx.state, call.endpoint) > limit:
         cx.note(call, "trunk_full", trunk=call.endpoint)
         _refuse(cx, call, HangupReason.CONGESTION)
         return
@@ -69,7 +69,7 @@ def _from_trunk(cx: Context, call: Call) -> None:
 
 
 def _from_phone(cx: Context, call: Call) -> None:
-    agent = transfer.agent_at(cx, call.endpoint)
+    agent = direct.agent_at(cx, call.endpoint)
     target = resolve(cx.state.directory, call.dialled)
     if target is not None and target.kind is TargetKind.FEATURE:
         service.serve(cx, call, target.id)
@@ -91,7 +91,7 @@ def _internal(cx: Context, call: Call, target: Target) -> None:
         tree_walk.enter_tree(cx, call, target.id)
     else:
         cx.do(StartRinging(call=call.id, channel=call.channel))
-        transfer.dial_for_caller(cx, call, call.dialled, ring_seconds=60.0)
+        direct.dial_for_caller(cx, call, call.dialled, ring_seconds=60.0)
 
 
 def _refuse(cx: Context, call: Call, reason: HangupReason) -> None:

@@ -20,7 +20,7 @@ from callcore.acd.events import (
     OfferResult,
     WithdrawReason,
 )
-from callcore.call import queueing, transfer
+from callcore.call import queueing, trunks
 from callcore.call.actions import Dial, StartRinging, StopRinging
 from callcore.call.callback_promise import media, reached, settings_of
 from callcore.call.context import Context
@@ -123,7 +123,7 @@ def _dial_customer(cx: Context, call: Call, callback: Callback) -> None:
         callback.attempts += 1
         _not_reached(cx, call, callback, "no_route")
         return
-    if not transfer.trunk_has_room(cx, target.id):
+    if not trunks.has_room(cx.state, target.id):
         _not_reached(cx, call, callback, "trunk_full")
         return
     callback.attempts += 1

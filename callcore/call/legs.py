@@ -6,6 +6,7 @@ from callcore.call import (
     announcements,
     callback,
     callback_request,
+    direct,
     queueing,
     service,
     supervision,
@@ -46,7 +47,7 @@ def answered(cx: Context, channel: ChannelId) -> None:
     elif leg.role is Role.CALLER:
         callback.customer_answered(cx, call, leg)
     else:
-        transfer.direct_answered(cx, call, leg)
+        direct.answered(cx, call, leg)
 
 
 def failed(cx: Context, channel: ChannelId, failure: LegFailure) -> None:
@@ -77,7 +78,7 @@ def gone(
     elif leg.role is Role.AGENT and leg.state in (LegState.DIALLING, LegState.ANNOUNCING):
         queueing.offer_failed(cx, call, leg, failure)
     elif leg.state is LegState.DIALLING:
-        transfer.direct_failed(cx, call, leg, failure)
+        direct.failed(cx, call, leg, failure)
     elif call.transfer is not None and call.transfer.by_channel == channel:
         transfer.transferring_side_gone(cx, call, leg)
     elif by_peer and transfer.left_too_soon(cx, leg):

@@ -26,8 +26,8 @@ from callcore.call import (
     callback,
     callback_promise,
     callback_request,
+    direct,
     talking,
-    transfer,
     tree_walk,
 )
 from callcore.call.actions import Dial
@@ -321,7 +321,7 @@ def overflow(cx: Context, decision: Overflow) -> None:
         case "callback":
             callback_request.begin(cx, call, cx.now if since is None else since)
         case "number":
-            transfer.dial_for_caller(cx, call, decision.to, overflow=reason)
+            direct.dial_for_caller(cx, call, decision.to, overflow=reason)
         case "tree":
             tree_walk.resume_after_queue(cx, call, reason, to=name)
         case "voicemail":

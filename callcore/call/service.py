@@ -9,9 +9,9 @@ from __future__ import annotations
 from callcore.call import sessions
 from callcore.call.actions import Answer, CheckPin
 from callcore.call.context import Context
+from callcore.call.direct import agent_at
 from callcore.call.model import Asked, Call, PlayFor, Service
 from callcore.call.state import Move
-from callcore.call.transfer import agent_at
 from callcore.types import AgentId
 
 ANSWER_SECONDS = 10.0

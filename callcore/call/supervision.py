@@ -12,10 +12,10 @@ from __future__ import annotations
 from callcore.call import callback, listening
 from callcore.call.actions import Dial
 from callcore.call.context import Context
+from callcore.call.direct import agent_at, holds_a_contact
 from callcore.call.ending import end_call
 from callcore.call.model import Call, Leg, LegState, Role, Supervision
 from callcore.call.state import CallState, Move
-from callcore.call.transfer import agent_at, holds_a_contact
 from callcore.types import BridgeId, ChannelId, LegFailure, PhoneId, SupervisionMode
 
 KEYS = {

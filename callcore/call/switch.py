@@ -21,9 +21,11 @@ from callcore.acd.stats import INTERVAL_SECONDS, interval_begin
 from callcore.call import (
     announcements,
     arrival,
+    attended,
     callback,
     callback_promise,
     callback_request,
+    direct,
     ending,
     events,
     legs,
@@ -249,7 +251,7 @@ def _call_timer(cx: Context, call: Call) -> None:
     elif call.supervision is not None:
         supervision.ring_timeout(cx, call)
     elif call.direct is not None:
-        transfer.ring_timeout(cx, call)
+        direct.ring_timeout(cx, call)
     elif call.request is not None:
         callback_request.timer(cx, call)
     elif call.callback is not None and call.callback.deadline is not None:
@@ -327,7 +329,7 @@ def _transfer_asked(cx: Context, event: events.TransferAsked) -> None:
         return
     second = cx.call_of(event.other)
     if second is not None and second.id != call.id:
-        transfer.attended(cx, call, second, event.channel)
+        attended.join_parties(cx, call, second, event.channel)
     else:
         transfer.refuse(cx, call, leg)
 

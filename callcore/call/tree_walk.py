@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callcore.call import queueing, transfer
+from callcore.call import direct, queueing
 from callcore.call.actions import LookUp, RecordVoicemail
 from callcore.call.context import Context
 from callcore.call.ending import end_call
@@ -95,7 +95,7 @@ def _apply_one(cx: Context, call: Call, action: AnyIvrAction) -> None:
             queueing.enter_queue(cx, call, queue, priority=priority, needs=_needs(action))
         case TransferTo(target=target, ring_seconds=seconds):
             leave_tree(cx, call, "transfer")
-            transfer.dial_for_caller(cx, call, target, seconds)
+            direct.dial_for_caller(cx, call, target, seconds)
         case End(reason=reason):
             leave_tree(cx, call, "ended")
             end_call(cx, call, hung_up_by="callcore", reason=HangupReason(reason))

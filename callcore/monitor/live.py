@@ -12,7 +12,7 @@ from callcore.acd.agent import State
 from callcore.acd.counts import ServiceLevel
 from callcore.acd.distributor import Distributor
 from callcore.call.model import Call, LegState, Supervision, SwitchState
-from callcore.call.transfer import count_channels
+from callcore.call.trunks import channels_on
 from callcore.directory import Agent, Queue, members_of
 from callcore.monitor.view import (
     AgentView,
@@ -67,7 +67,7 @@ def live_snapshot(
             TrunkView(
                 id=trunk.id,
                 host=trunk.host,
-                calls=count_channels(state, trunk.id),
+                calls=channels_on(state, trunk.id),
                 state=trunk_states.get(trunk.id, ""),
             )
             for trunk in directory.trunks.values()
