@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 
@@ -44,6 +45,8 @@ APP = "media"
 RATE = 8000
 #: Within that time an onset and an end have to be where the sent file has them.
 TOLERANCE = 0.060
+#: Samples by which late packets may move what follows.
+MOVED = 800
 
 ARI_MODULES = """
 app_stasis res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
@@ -277,18 +280,35 @@ async def _record(media: MediaServer, recorder: StereoRecorder, seconds: float) 
 
 
 def segmental_snr(heard: Samples, sent: Samples) -> float:
-    """Mean over the 20 ms segments in which the file speaks, each limited to 0…60 dB."""
+    """Mean over the 20 ms segments in which the file speaks, each limited to 0…60 dB.
+
+    Each second is looked for near where the whole lies: what reaches Asterisk late, it sends on
+    late, and what follows as well.
+    """
     offset = aligned(heard, sent)
-    start, end = max(0, -offset), min(len(sent), len(heard) - offset)
-    reference = sent[start:end].astype(float)
-    noise = heard[start + offset : end + offset] - reference
-    count = len(reference) // 160 * 160
-    signal_power = (reference[:count].reshape(-1, 160) ** 2).mean(axis=1)
-    noise_power = (noise[:count].reshape(-1, 160) ** 2).mean(axis=1)
-    spoken = signal_power > 1e4
-    assert spoken.sum() > 100
-    ratio = 10 * np.log10(signal_power[spoken] / np.maximum(noise_power[spoken], 1e-9))
+    ratios = [
+        _ratios(heard, sent[begin : begin + RATE], begin + offset)
+        for begin in range(max(0, -offset), len(sent) - RATE, RATE)
+    ]
+    ratio = np.concatenate(ratios)
+    assert len(ratio) > 100
     return float(np.clip(ratio, 0, 60).mean())
+
+
+def _ratios(heard: Samples, second: Samples, place: int) -> npt.NDArray[np.float64]:
+    """Signal to noise of the spoken segments of a second of the file, in dB."""
+    begin = max(0, place - MOVED)
+    near = heard[begin : place + MOVED + len(second)]
+    if len(near) < len(second):
+        return np.zeros(0)
+    where = int(np.argmax(np.correlate(near.astype(float), second.astype(float), "valid")))
+    reference = second.astype(float).reshape(-1, 160)
+    noise = near[where : where + len(second)].reshape(-1, 160) - reference
+    signal_power = (reference**2).mean(axis=1)
+    spoken = signal_power > 1e4
+    noise_power = np.maximum((noise**2).mean(axis=1)[spoken], 1e-9)
+    found: npt.NDArray[np.float64] = 10 * np.log10(signal_power[spoken] / noise_power)
+    return found
 
 
 async def test_a_caller_hears_a_prompt_and_stops_it_by_speaking(
