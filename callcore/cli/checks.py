@@ -128,6 +128,7 @@ def _embedded(settings: Settings) -> list[Finding]:
 
 def _managed(settings: Settings) -> list[Finding]:
     from callcore.telephony import managed
+    from callcore.telephony.known_faults import known_faults
     from callcore.telephony.layout import AsteriskPaths, ManagedSettings, find_program
     from callcore.telephony.preflight import check_paths, check_ports, check_program
 
@@ -142,6 +143,7 @@ def _managed(settings: Settings) -> list[Finding]:
     except CallcoreError as exc:
         return [error("settings", str(exc))]
     found = [ok("asterisk", f"{program.version or 'Asterisk'} in {program.binary}")]
+    found += known_faults(program.version)
     status = asyncio.run(managed.status(paths))
     if status.running:
         state = "answers" if status.responding else "does not answer"

@@ -17,6 +17,7 @@ from callcore.findings import Finding, error, ok, warning
 from callcore.telephony.ami import Ami, AmiSettings
 from callcore.telephony.ari import AriSettings, new_session
 from callcore.telephony.canary import canary
+from callcore.telephony.known_faults import known_faults
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 OLDEST = 20
@@ -109,7 +110,7 @@ async def _ari(session: aiohttp.ClientSession, base: str, user: str) -> tuple[li
     major = version.split(".")[0]
     if major.isdigit() and int(major) < OLDEST:
         return [error("ari", f"Asterisk {version}", f"version {OLDEST} or later is needed")], True
-    return [ok("ari", f"Asterisk {version} answers on {base}")], True
+    return [ok("ari", f"Asterisk {version} answers on {base}"), *known_faults(version)], True
 
 
 async def _modules(session: aiohttp.ClientSession, base: str) -> list[Finding]:
