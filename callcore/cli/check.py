@@ -68,4 +68,8 @@ def _show(findings: list[Finding], as_json: bool) -> None:
         return
     for finding in findings:
         typer.echo(str(finding), err=finding.level is Level.ERROR)
-    typer.echo(f"{errors} errors, {warnings} warnings")
+    typer.echo(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
