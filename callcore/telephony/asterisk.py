@@ -1,56 +1,40 @@
-"""The Asterisk back end: actions become ARI requests, ARI events become callcore's events."""
+"""The Asterisk back end: ARI events become callcore's, phones, trunks and the directory are watched;
+`asterisk_actions` carries out the actions."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from math import ceil
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from callcore.call import actions as act
 from callcore.call.events import BackendDown, Event, PhoneBusy, PhoneReachability
 from callcore.directory import Directory
-from callcore.errors import ActionRefused, BackendError, BackendUnavailable
+from callcore.errors import ActionRefused, BackendUnavailable
 from callcore.telephony.ami import Ami, ContactChange
 from callcore.telephony.ari import AriSettings, Body, Method, Snapshot, part
 from callcore.telephony.ari_models import (
     AnyAriEvent,
     Channel,
-    ChannelTransfer,
     Endpoint,
-    StasisStart,
 )
-from callcore.telephony.asterisk_events import LEG, QUIET, SNOOP, Translator
+from callcore.telephony.asterisk_actions import AsteriskActions, MediaLibrary
+from callcore.telephony.asterisk_events import Translator
 from callcore.telephony.asterisk_link import AsteriskLink
-from callcore.telephony.asterisk_requests import Planner, Progress, Request
 from callcore.telephony.backend import Done, Tell
 from callcore.telephony.devices import DeviceWatch
 from callcore.telephony.phones import PhoneWatch
-from callcore.telephony.referrals import Referrals
 from callcore.telephony.trunks import TrunkWatch
-from callcore.types import ChannelId, ListeningId, PhoneId
+from callcore.types import ChannelId, PhoneId
 
 log = structlog.get_logger(__name__)
 
 #: Contexts of `dialplans/extensions.conf`, and the one that hands callers over again.
 OUR_CONTEXTS = "callcore-"
 RESUME_CONTEXT = "callcore-resume"
-#: A snoop channel that takes longer to come does not come.
-SNOOP_SECONDS = 2.0
-
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-_NUMBER = re.compile(r"[0-9A-Za-z+*#_.-]{1,64}\Z")
-_UNQUOTABLE = str.maketrans("", "", '"\\<>')
-
-
-class MediaLibrary(Protocol):
-    """Turns media references of actions into ARI media URIs."""
-
-    async def resolve(self, media: str) -> str: ...
 
 
 class Provisioner(Protocol):
@@ -76,9 +60,7 @@ class AsteriskBackend:
         self.ami = ami
         self.provisioner = provisioner
         self._settings = settings
-        self._media = media
         self._translator = Translator(node)
-        self._planner = Planner(self._translator)
         self._link = AsteriskLink(
             settings,
             on_up=self._came_up,
@@ -86,6 +68,9 @@ class AsteriskBackend:
             on_down=self._went_down,
             node=node,
             seed=seed,
+        )
+        self._actions = AsteriskActions(
+            self._link, self._translator, media, settings.app, self._tell
         )
         self._phones = PhoneWatch(self._tell_phone, self._read_endpoints)
         #: States of trunks, for those who look.
@@ -97,9 +82,6 @@ class AsteriskBackend:
         )
         #: Others use the phones as well: look for calls that are not ours.
         self.shared = False
-        #: Snoop channels that were asked for and are not in our hands yet.
-        self._snoops: dict[ListeningId, asyncio.Event] = {}
-        self._referrals = Referrals()
         self._tell_one: Tell = _nobody
         self._task: asyncio.Task[None] | None = None
         #: Given to `provision`, and not yet with Asterisk.
@@ -110,18 +92,6 @@ class AsteriskBackend:
             ami.on_contact = self._contact_changed
             ami.on_login = self._ami_logged_in
             ami.on_registry = self.trunks.look_again
-        self._methods: dict[type[act.Action], Callable[[Any], Awaitable[None]]] = {
-            act.Answer: self._answer,
-            act.Dial: self._dial,
-            act.Play: self._play,
-            act.StartMusic: self._start_music,
-            act.SendDigits: self._send_digits,
-            act.RecordVoicemail: self._record_voicemail,
-            act.AnswerTransfer: self._answer_transfer,
-            act.Join: self._join,
-            act.Leave: self._leave,
-            act.Listen: self._listen,
-        }
 
     # --- the Protocol -----------------------------------------------------------------------
 
@@ -136,34 +106,10 @@ class AsteriskBackend:
             self._task.result()
 
     def begin(self, action: act.Action, done: Done) -> bool:
-        if not self._link.takes_requests:
-            return False
-        if isinstance(action, act.Dial):
-            return self._begin_dial(action, done)
-        requests = self._planner.plan(action)
-        if requests is None:
-            return False
-        self._send(requests, done)
-        return True
-
-    def _send(self, requests: tuple[Request, ...], done: Done) -> None:
-        """All at once; `done` hears the first thing that went wrong, after the last reply."""
-        progress = Progress(len(requests), done)
-        connection = self._link.connection
-        for request in requests:
-            told = partial(progress.replied, request)
-            connection.send(request.method, request.uri, request.body, told)
+        return self._actions.begin(action, done)
 
     async def execute(self, action: act.Action) -> None:
-        requests = self._planner.plan(action)
-        if requests is not None:
-            for request in requests:
-                await self._request(request)
-            return
-        method = self._methods.get(action.__class__)
-        if method is None:
-            raise ActionRefused(f"{action.__class__.__name__} is not an action for telephony")
-        await method(action)
+        await self._actions.execute(action)
 
     async def provision(self, directory: Directory) -> None:
         self._phones.known = frozenset(directory.phones)
@@ -275,7 +221,7 @@ class AsteriskBackend:
         for leg in self._translator.ringing:
             source = f"eventSource=channel:{part(leg)}"
             uri = f"applications/{part(self._settings.app)}/subscription?{source}"
-            self._chores.put_nowait(partial(self._post, uri))
+            self._chores.put_nowait(partial(self._actions.post, uri))
         self._chores.put_nowait(self._apply)
         for channel in in_fallback(snapshot):
             self._chores.put_nowait(partial(self._bring_back, channel))
@@ -295,13 +241,10 @@ class AsteriskBackend:
         self._tell((BackendDown(node=self.node, reason=reason),))
 
     def _heard(self, event: AnyAriEvent) -> None:
-        if isinstance(event, StasisStart) and event.channel.id in self._snoops:
-            self._snoops[event.channel.id].set()
-        if isinstance(event, ChannelTransfer):
-            self._referrals.see(event)
+        self._actions.see(event)
         for told in self._translator.handle(event):
             self._tell_one(told)
-        self._referrals.look(self._translator.legs)
+        self._actions.look()
 
     async def _housekeeping(self) -> None:
         while True:
@@ -311,161 +254,6 @@ class AsteriskBackend:
             except (ActionRefused, BackendUnavailable) as exc:
                 # A channel that ended meanwhile, mostly.
                 log.debug("chore_failed", node=self.node, reason=str(exc))
-
-    # --- channels ---------------------------------------------------------------------------
-
-    async def _post(self, uri: str, body: Body | None = None) -> None:
-        await self._link.connection.request("POST", uri, body)
-
-    async def _delete(self, uri: str) -> None:
-        await self._link.connection.request("DELETE", uri)
-
-    async def _request(self, request: Request) -> None:
-        try:
-            await self._link.connection.request(request.method, request.uri, request.body)
-        except ActionRefused as exc:
-            if exc.status not in request.harmless:
-                raise
-
-    async def _post_waiting(
-        self, channels: tuple[ChannelId, ...], uri: str, body: Body | None = None
-    ) -> None:
-        """A request that blocks in Asterisk behind what the channels are doing.
-
-        What they play is stopped first; it goes over HTTP, where it delays nobody.
-        """
-        for channel in channels:
-            await self._quieten(channel)
-        await self._link.connection.request_blocking("POST", uri, body)
-
-    async def _quieten(self, channel: ChannelId) -> None:
-        leg = self._translator.legs.get(channel)
-        if leg is None:
-            return
-        for playback in leg.playbacks:
-            await self._delete_if_there(f"playbacks/{part(playback)}")
-        if leg.recording:
-            await self._stop_if_there(leg.recording)
-
-    async def _delete_if_there(self, uri: str) -> None:
-        """It may have ended by itself while we were asking."""
-        try:
-            await self._delete(uri)
-        except ActionRefused as exc:
-            if exc.status != 404:
-                raise
-
-    async def _stop_if_there(self, recording: str) -> None:
-        try:
-            await self._post(f"recordings/live/{part(recording)}/stop")
-        except ActionRefused as exc:
-            if exc.status != 404:
-                raise
-
-    async def _answer(self, action: act.Answer) -> None:
-        await self._post_waiting((action.channel,), f"channels/{part(action.channel)}/answer")
-        self._planner.answered(action.channel)
-
-    def _begin_dial(self, action: act.Dial, done: Done) -> bool:
-        """False where there is something to refuse: `_dial` does it."""
-        name = action.endpoint.partition(":")[2].partition("/")[0]
-        if self._translator.full(name):
-            return False
-        try:
-            body = self._originate(action)
-        except ActionRefused:
-            return False
-        self._translator.dialling(action.channel, name)
-
-        def replied(problem: BackendError | None) -> None:
-            if problem is not None:
-                self._dial_refused(action, problem)
-            done(None)
-
-        self._send((Request("POST", "channels", body),), replied)
-        return True
-
-    async def _dial(self, action: act.Dial) -> None:
-        name = action.endpoint.partition(":")[2].partition("/")[0]
-        full = self._translator.full(name)
-        self._translator.dialling(action.channel, name)
-        try:
-            if full:
-                raise ActionRefused(f"trunk {name} is full", 503)
-            await self._post("channels", self._originate(action))
-        except (ActionRefused, BackendUnavailable) as exc:
-            self._dial_refused(action, exc, cause=34 if full else 20)
-
-    def _dial_refused(self, action: act.Dial, problem: BackendError, cause: int = 20) -> None:
-        log.debug("dial_refused", channel=action.channel, reason=str(problem))
-        self._tell(self._translator.dial_refused(action.channel, cause))
-
-    def _originate(self, action: act.Dial) -> Body:
-        variables: Body = {"PJSIP_TRANSFER_HANDLING()": "ari-only"}
-        if action.auto_answer:
-            variables["PJSIP_HEADER(add,Alert-Info)"] = "<http://127.0.0.1>;info=alert-autoanswer"
-            variables["PJSIP_HEADER(add,Call-Info)"] = "<sip:127.0.0.1>;answer-after=0"
-        return {
-            "endpoint": dial_string(action.endpoint),
-            "channelId": action.channel,
-            "app": self._settings.app,
-            "appArgs": LEG,
-            "callerId": caller_id(action.caller_name, action.caller_number),
-            "timeout": max(1, ceil(action.timeout)),
-            "variables": variables,
-        }
-
-    async def _play(self, action: act.Play) -> None:
-        media = [await self._media.resolve(item) for item in action.media]
-        self._translator.playing(action.channel, action.playback)
-        try:
-            await self._post(
-                f"channels/{part(action.channel)}/play/{part(action.playback)}", {"media": [*media]}
-            )
-        except ActionRefused:
-            self._translator.not_playing(action.channel, action.playback)
-            raise
-
-    async def _start_music(self, action: act.StartMusic) -> None:
-        await self._quieten(action.channel)
-        await self._request(self._planner.music(action))
-
-    async def _send_digits(self, action: act.SendDigits) -> None:
-        await self._quieten(action.channel)
-        self._translator.unsure(action.channel)
-        await self._post(f"channels/{part(action.channel)}/dtmf", {"dtmf": action.digits})
-
-    async def _record_voicemail(self, action: act.RecordVoicemail) -> None:
-        await self._quieten(action.channel)
-        self._translator.recording(action.channel, action.recording)
-        try:
-            if action.beep:
-                # Ours: Asterisk's own may be missing, and then it records nothing. The recording
-                # waits behind it.
-                beep = f"channels/{part(action.channel)}/play/{QUIET}{part(action.recording)}"
-                await self._post(beep, {"media": await self._media.resolve("beep")})
-            await self._post(
-                f"channels/{part(action.channel)}/record",
-                {
-                    "name": action.recording,
-                    "format": "wav",
-                    "maxDurationSeconds": ceil(action.max_seconds),
-                    "maxSilenceSeconds": ceil(action.silence_seconds),
-                    "ifExists": "overwrite",
-                    "beep": False,
-                    "terminateOn": action.end_key or "none",
-                },
-            )
-        except ActionRefused:
-            self._translator.recording(action.channel, "")
-            raise
-
-    async def _answer_transfer(self, action: act.AnswerTransfer) -> None:
-        state = "channel_answered" if action.ok else "channel_declined"
-        uri = f"channels/{part(action.channel)}/transfer_progress"
-        await self._referrals.answerable(action.channel, ok=action.ok)
-        await self._post(uri, {"states": state})
-        await self._referrals.answered(action.channel)
 
     # --- recording: for callcore/recording ----------------------------------------------------
 
@@ -484,48 +272,6 @@ class AsteriskBackend:
     async def stop_mixmonitor(self, channel: ChannelId) -> None:
         await self._ami().stop_mixmonitor(channel)
 
-    # --- bridges ----------------------------------------------------------------------------
-
-    async def _join(self, action: act.Join) -> None:
-        for request in self._planner.stop_sounds(action.channels):
-            await self._request(request)
-        await self._post_waiting(action.channels, *self._planner.join(action)[1:3])
-
-    async def _leave(self, action: act.Leave) -> None:
-        request = self._planner.leave(action)
-        try:
-            await self._post_waiting((action.channel,), request.uri, request.body)
-        except ActionRefused as exc:
-            if exc.status not in request.harmless:
-                raise
-
-    # --- supervision ------------------------------------------------------------------------
-
-    async def _listen(self, action: act.Listen) -> None:
-        """A snoop channel on the one listened to, in a bridge with the one who listens."""
-        snoop = part(action.listening)
-        here = self._snoops[action.listening] = asyncio.Event()
-        try:
-            await self._post("bridges", {"bridgeId": action.listening, "type": "mixing"})
-            await self._post(
-                f"channels/{part(action.to)}/snoop/{snoop}",
-                {
-                    "spy": "both",
-                    "whisper": "out" if action.whisper else "none",
-                    "app": self._settings.app,
-                    "appArgs": SNOOP,
-                },
-            )
-            # Before it is in Stasis no bridge takes it.
-            async with asyncio.timeout(SNOOP_SECONDS):
-                await here.wait()
-        except TimeoutError:
-            raise ActionRefused(f"no snoop channel on {action.to}") from None
-        finally:
-            del self._snoops[action.listening]
-        both: Body = {"channel": [action.listening, action.channel], "absorbDTMF": True}
-        await self._post(f"bridges/{snoop}/addChannel", both)
-
 
 def _nobody(event: Event) -> None:
     """Nobody listens: before `run`, and after it."""
@@ -543,24 +289,3 @@ def in_fallback(snapshot: Snapshot) -> list[Channel]:
         and channel.state == "Up"
         and channel.id not in ours | talking
     ]
-
-
-def dial_string(endpoint: str) -> str:
-    """``phone:ID`` or ``trunk:ID/NUMBER`` as Asterisk dials it; anything else is refused."""
-    kind, _, rest = endpoint.partition(":")
-    name, _, number = rest.partition("/")
-    if not _ENDPOINT.match(name):
-        raise ActionRefused(f"{name[:40]!r} cannot be the name of a phone or trunk", 400)
-    if kind == "phone" and not number:
-        return f"PJSIP/{name}"
-    if kind == "trunk" and _NUMBER.match(number):
-        return f"PJSIP/{number}@{name}"
-    raise ActionRefused(f"cannot dial {endpoint[:80]!r}", 400)
-
-
-def caller_id(name: str, number: str, limit: int = 80) -> str:
-    """Caller name and number as one field; a hostile one stays data."""
-    clean_number = "".join(c for c in number[: limit * 4] if c.isalnum() or c in "+*#._-")[:limit]
-    printable = "".join(c for c in name[: limit * 4] if c.isprintable())
-    clean_name = printable.translate(_UNQUOTABLE).strip()[:limit]
-    return f'"{clean_name}" <{clean_number}>'
