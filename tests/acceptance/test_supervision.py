@@ -212,6 +212,23 @@ async def test_a_supervisor_follows_the_caller_to_the_next_agent(floor: Floor) -
     await supervisor.ended
 
 
+async def test_barging_waits_for_the_agent(floor: Floor) -> None:
+    """A caller in line is listened to; who is to take part does so when the agent answers."""
+    caller = await floor.call("601")
+    row = await floor.is_in(caller, state="queued")
+    speaks(caller, CALLER)
+    supervisor = await supervise(floor, row["id"], "barge")
+    await hear((supervisor, {CALLER}), (caller, set()))
+    await floor.login("ann", to="offered")
+    ann = await rung(floor, "p1", caller)
+    await ann.answer()
+    speaks(ann, ANN)
+    await hear_as("barge", caller, ann, supervisor, ANN)
+    await ann.hang_up()
+    await caller.ended
+    await supervisor.ended
+
+
 async def test_a_recording_holds_what_the_caller_heard(floor: Floor) -> None:
     """Nothing of a whisper, all of a barge."""
     caller, ann, name = await conversation(floor, "602")
