@@ -1,4 +1,4 @@
-"""The Asterisk back end: ARI events become callcore's, phones, trunks and directory are watched, and
+"""The Asterisk back end: ARI events become callcore's, phones, trunks and directory are watched;
 `asterisk_actions` carries out the actions."""
 
 from __future__ import annotations
