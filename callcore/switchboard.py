@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from callcore.acd.agent import LiveAgent, State
 from callcore.acd.counts import Counts
-from callcore.call import events, sessions, supervision
+from callcore.call import direct, events, sessions, supervision
 from callcore.call.actions import AnyAction
 from callcore.call.events import Event
 from callcore.call.model import Call
-from callcore.call.numbering import resolve
 from callcore.call.state import CallState
 from callcore.config import Settings
 from callcore.dispatch import Dispatcher
@@ -134,13 +133,11 @@ class LiveSwitchboard:
                 self._live_call(call)
             case events.CallTransferAsked(call=call, target=target):
                 self._live_call(call)
-                if resolve(state.directory, target) is None:
-                    raise Refused(f"nobody has the number {target!r}")
+                self._refuse(direct.refusal(self._dispatcher.switch.cx, target))
             case events.CallSuperviseAsked(call=call, phone=phone):
                 supervised = self._live_call(call)
-                reason = supervision.refusal(self._dispatcher.switch.cx, supervised, phone)
-                if reason:
-                    raise Refused(reason)
+                cx = self._dispatcher.switch.cx
+                self._refuse(supervision.refusal(cx, supervised, phone))
             case events.RecordingPauseAsked(call=call) | events.RecordingResumeAsked(call=call):
                 if not self._live_call(call).recording:
                     raise Refused(f"call {call!r} is not being recorded")
@@ -152,6 +149,11 @@ class LiveSwitchboard:
                 self._waiting_call(call)
             case _:
                 return
+
+    def _refuse(self, reason: str) -> None:
+        """Nothing, where the rules see no reason."""
+        if reason:
+            raise Refused(reason)
 
     def _agent_exists(self, agent: str) -> None:
         if agent not in self._dispatcher.switch.state.directory.agents:

@@ -86,6 +86,19 @@ def go_to(cx: Context, call: Call, target: Target | None, dialled: str, overflow
         tree_walk.enter_tree(cx, call, target.id)
 
 
+def refusal(cx: Context, dialled: str) -> str:
+    """Why an operator cannot send a caller there now; empty: it can be tried."""
+    target = resolve(cx.state.directory, dialled)
+    if target is None:
+        return f"nobody has the number {dialled!r}"
+    if target.kind is TargetKind.FEATURE:
+        return f"{dialled!r} is a feature code"
+    if target.kind in (TargetKind.QUEUE, TargetKind.TREE):
+        return ""
+    way = _way_to(cx, target)
+    return f"{dialled!r} is {way.value} now" if isinstance(way, LegFailure) else ""
+
+
 def _way_to(cx: Context, target: Target) -> tuple[str, AgentId] | LegFailure:
     """Endpoint to dial and the agent behind it, or why it cannot be reached now."""
     if target.kind is TargetKind.OUTSIDE:

@@ -64,6 +64,8 @@ async def test_what_does_not_fit_the_state_is_refused_with_the_reason(tmp_path: 
             (ev.AgentLogin(agent="ann", phone="nowhere"), "no phone named 'nowhere'"),
             (ev.AgentLogout(agent="ann"), "agent 'ann' is not logged in"),
             (ev.CallTransferAsked(call=call, target="0"), "nobody has the number '0'"),
+            (ev.CallTransferAsked(call=call, target="*11"), "is a feature code"),
+            (ev.CallTransferAsked(call=call, target="agent:ann"), "'agent:ann' is unreachable now"),
             (ev.RecordingPauseAsked(call=call), "is not being recorded"),
             (ev.CallSuperviseAsked(call=call, phone="p9"), "no phone named 'p9'"),
         ):
