@@ -165,12 +165,19 @@ async def site(asterisk: ManagedAsterisk, block: Block, tmp_path: Path) -> Async
     await store.close()
 
 
+def near() -> float:
+    """Seconds; what waits for a processor piles up faster than the load grows, up to where one
+    burst could be taken for the next."""
+    return min(ALIGNED * slack() ** 1.5, 0.3)
+
+
 class Score:
     """Who sounds when, on the clock of the test, and what the phones really sent."""
 
     def __init__(self) -> None:
         self.begin = time.time()
-        self.sent: dict[str, list[float]] = {}
+        #: When each burst began and ended: a busy machine may hold one up in its middle.
+        self.sent: dict[str, list[tuple[float, float]]] = {}
 
     async def at(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, self.begin + seconds - time.time()))
@@ -182,18 +189,25 @@ class Score:
             playing = call.play(audio.tone(TONES[who], 0.5))
             await playing.finished
             assert playing.started is not None
-            self.sent.setdefault(who, []).append(playing.started)
+            self.sent.setdefault(who, []).append((playing.started, time.time()))
             if then_nothing and index == len(times) - 1:
                 call.send_nothing()
 
     def check(self, who: str, channel: Samples, row: RecordingRow) -> None:
         """Every burst of `who`, and no other, is where the clock says."""
-        expected = [started - row.started_at for started in self.sent[who]]
+        sent = [(began - row.started_at, ended - row.started_at) for began, ended in self.sent[who]]
         # The mixer may lack a late packet once: 20 ms of silence inside a tone.
         spans = audio.tone_intervals(channel, TONES[who], threshold=2000, shortest=0.06)
-        heard = [start for start, _ in spans]
-        aligned = pytest.approx(expected, abs=ALIGNED * slack())
-        assert heard == aligned, f"{who}: {heard} != {expected}"
+        heard = [
+            [span for span in spans if began - near() <= span[0] <= ended + near()]
+            for began, ended in sent
+        ]
+        told = f"{who}: {spans}, sent {sent}"
+        assert [span for burst in heard for span in burst] == spans, told
+        for (began, _), burst in zip(sent, heard, strict=True):
+            assert burst, told
+            assert burst[0][0] == pytest.approx(began, abs=near()), told
+            assert sum(end - start for start, end in burst) > 0.4, told
 
 
 START = act.StartRecording(
@@ -242,7 +256,7 @@ async def test_aligned_through_mutual_silence_without_packets(site: Site) -> Non
     score.check("ann", right, row)
     assert audio.tone_intervals(left, TONES["ann"], threshold=500) == []
     assert audio.tone_intervals(right, TONES["customer"], threshold=500) == []
-    assert row.seconds == pytest.approx(stopped_at - row.started_at, abs=ALIGNED * slack())
+    assert row.seconds == pytest.approx(stopped_at - row.started_at, abs=near())
     await hang_up(customer, ann)
 
 
@@ -267,8 +281,8 @@ async def test_pause_is_silent_and_what_follows_is_in_place(site: Site) -> None:
     for who, channel in zip(("customer", "ann"), site.sound(row), strict=True):
         score.check(who, channel, row)
         assert not channel[round(gap.start * audio.RATE) : round(gap.end * audio.RATE)].any()
-    assert gap.start == pytest.approx(paused_at - row.started_at, abs=ALIGNED * slack())
-    assert gap.end == pytest.approx(resumed_at - row.started_at, abs=ALIGNED * slack())
+    assert gap.start == pytest.approx(paused_at - row.started_at, abs=near())
+    assert gap.end == pytest.approx(resumed_at - row.started_at, abs=near())
     await hang_up(customer, ann)
 
 
@@ -357,7 +371,5 @@ async def test_from_the_answer_with_music_before_the_agent(site: Site) -> None:
     left, right = site.sound(row)
     score.check("customer", left, row)
     spans = audio.tone_intervals(right, TONES["ann"], threshold=2000, shortest=0.06)
-    assert spans[-1][0] == pytest.approx(
-        score.sent["ann"][0] - row.started_at, abs=ALIGNED * slack()
-    )
+    assert spans[-1][0] == pytest.approx(score.sent["ann"][0][0] - row.started_at, abs=near())
     await hang_up(customer, ann)
