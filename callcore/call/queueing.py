@@ -154,14 +154,13 @@ def offer(cx: Context, decision: Offer) -> None:
     """Ring the agent's phone (or beep on the line that stays up)."""
     call = cx.state.calls.get(decision.contact)
     session = cx.state.sessions.get(decision.agent)
-    if call is None or session is None or call.queued_since is None:
+    if call is None or session is None or not call.live:
         cx.tell(
             OfferFailed(contact=decision.contact, agent=decision.agent, result=OfferResult.FAILED)
         )
         return
     call.offers += 1
     call.first_offered_at = call.first_offered_at or cx.now
-    cx.move(call, Move.RING)
     cx.begin(call, SegmentKind.OFFER, agent=decision.agent, queue=decision.queue)
     cx.note(
         call,
@@ -171,6 +170,14 @@ def offer(cx: Context, decision: Offer) -> None:
         phone=session.phone,
         reasons=" ".join(decision.reasons),
     )
+    if call.queued_since is None:
+        # An agent whose line stays up took the caller before the others of a ring-all were rung.
+        taken = WithdrawReason.ANSWERED_ELSEWHERE.value
+        cx.close(call, SegmentKind.OFFER, taken, decision.agent)
+        cx.note(call, "offer_withdrawn", agent=decision.agent, reason=taken)
+        cx.tell(OfferFailed(contact=call.id, agent=decision.agent, result=OfferResult.FAILED))
+        return
+    cx.move(call, Move.RING)
     if not callback.takes_offer(cx, call, decision.agent):
         ring(cx, call, decision.agent)
 

@@ -102,8 +102,10 @@ class Switch:
         self._begin(now)
         for decision in self.distributor.handle_timer(now):
             self._decide(decision)
+        self._drain()
         while (due := self._pop_due(now)) is not None:
             _call_timer(self.cx, due)
+            self._drain()
         reconcile.links_overdue(self.cx)
         return self._finish()
 
@@ -135,14 +137,26 @@ class Switch:
             self._decide(decision)
 
     def _finish(self) -> list[AnyAction]:
+        self._drain()
+        self._arm()
+        return self.cx.actions
+
+    def _drain(self) -> None:
+        """Let the distributor hear what it was told, and do what it decides."""
         waiting = self.cx.to_distributor
         self._settle()
         while waiting:
-            for decision in self.distributor.handle(waiting.popleft(), self.cx.now):
-                self._decide(decision)
-            self._settle()
-        self._arm()
-        return self.cx.actions
+            event = waiting.popleft()
+            # What it brings about comes before what happened after it: else an agent who logs in
+            # is offered a caller whom the log-out before has just sent elsewhere.
+            later = tuple(waiting)
+            waiting.clear()
+            try:
+                for decision in self.distributor.handle(event, self.cx.now):
+                    self._decide(decision)
+                self._settle()
+            finally:
+                waiting.extend(later)
 
     def _settle(self) -> None:
         """What follows from whatever the rules did."""

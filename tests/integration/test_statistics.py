@@ -20,10 +20,10 @@ SECONDS = ("answered_wait_seconds", "abandoned_wait_seconds", "longest_wait")
 NOT_IN_RECORDS = ("carried", "transferred_in", "transferred_out")
 
 
-@pytest.fixture(scope="module", params=[1, 2, 3])
+@pytest.fixture(scope="module", params=[1, 6, 9])
 def day(request: pytest.FixtureRequest) -> CountedDay:
     """Three quarters of an hour of everything but a node that dies, and a quiet evening."""
-    day = CountedDay(request.param, faults=False, restarts=True, supervisors=False)
+    day = CountedDay(request.param, faults=False, restarts=True)
     day.play(2700)
     assert len(day.intervals) >= 3
     return day

@@ -114,11 +114,8 @@ def _reach(agent: str) -> Reach:
 class RandomDay:
     """One day; `restarts` swaps the switch for its own snapshot now and then."""
 
-    def __init__(
-        self, seed: int, *, faults: bool = True, restarts: bool = True, supervisors: bool = True
-    ) -> None:
+    def __init__(self, seed: int, *, faults: bool = True, restarts: bool = True) -> None:
         self.dice = random.Random(seed)
-        self.supervisors = supervisors
         self.faults = faults
         self.restarts = restarts
         #: Steps at which a caller heard an announcement; targets of overflows carried out.
@@ -242,12 +239,12 @@ class RandomDay:
             (0.05, self._consult),
             (0.05, self._attended_transfer),
             (0.02, self._operator),
+            (0.1, self._supervise),
+            (0.05, self._supervisor_presses_a_key),
             (0.03, self._someone_hangs_up),
             (0.01 if self.faults else 0.0, self._fault),
             (0.01 if self.restarts else 0.0, self._restart),
         ]
-        if self.supervisors:
-            happenings += [(0.1, self._supervise), (0.05, self._supervisor_presses_a_key)]
         for chance, happen in happenings:
             if dice.random() < chance:
                 happen()
