@@ -20,7 +20,7 @@ import msgspec
 
 from callcore.bench.calls import PHONE_PORT, REGISTER_PORT
 from callcore.bench.figures import Spread, read_wire, spread
-from callcore.bench.punctual import Punctuality, RtpCapture, punctuality
+from callcore.bench.punctual import Punctuality, RtpCapture, pendulum, punctuality
 from callcore.bench.usage import Footprint, Meter, footprint
 from callcore.lab import audio, sipp
 from callcore.lab.capture import Address, SipCapture
@@ -60,6 +60,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     late_frames_percent: float
     late_worst_ms: float
     late_frames_seen: int
+    #: Meanwhile, of a process that wants to wake every 20 ms and does nothing else, by as much.
+    late_wakings_percent: float
     #: Share of the bridge's ticks more than 20 ms late meanwhile, as callcore itself counts them.
     late_ticks_percent: float
     #: Of one core, while all pairs talked and were recorded.
@@ -101,6 +103,7 @@ class Talks:
     """Many at once, with sound and recordings."""
 
     punctual: Punctuality
+    late_wakings_percent: float
     late_ticks_percent: float
     cpu_percent: float
     #: Complete ones.
@@ -211,15 +214,18 @@ class Floor:
             calling = asyncio.create_task(self.call("601", scale.pairs, scale.rate, speech, 120.0))
             # All of them talk from here until the first one hangs up.
             await asyncio.sleep(scale.pairs / scale.rate + 2.0)
-            with RtpCapture(self.site.address) as capture:
+            seconds = scale.pair_talk_ms / 1000 - scale.pairs / scale.rate - 4.0
+            with RtpCapture(self.site.address) as capture, pendulum(seconds) as late_wakings:
                 meter = Meter({"callcore": self.site.pid})
-                await asyncio.sleep(scale.pair_talk_ms / 1000 - scale.pairs / scale.rate - 4.0)
+                await asyncio.sleep(seconds)
                 used = meter.read()
+                machine = await asyncio.to_thread(late_wakings)
             await calling
         await self.site.quiet(30)
         ticks = (scale.pair_talk_ms / 1000 + scale.pairs / scale.rate) * 50
         return Talks(
             punctual=punctuality(capture.rtp()),
+            late_wakings_percent=machine,
             late_ticks_percent=100 * _late(self._log()[before:]) / ticks,
             cpu_percent=100 * used.cpu["callcore"] / used.seconds,
             recordings=await self._recordings(scale.pairs),
@@ -307,6 +313,7 @@ async def measure(
         late_frames_percent=round(talks.punctual.late_percent, 3),
         late_worst_ms=talks.punctual.worst_ms,
         late_frames_seen=talks.punctual.packets,
+        late_wakings_percent=round(talks.late_wakings_percent, 3),
         late_ticks_percent=round(talks.late_ticks_percent, 3),
         cpu_percent_with_pairs=round(talks.cpu_percent, 1),
         callcore_cpu_ms_per_call=round(per_call, 2),

@@ -6,15 +6,21 @@ what leaves later was late, whoever is to blame: the clock, the mixer, the sched
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 from callcore.lab.capture import PacketCapture
 
 RATE = 8000
 LATE_SECONDS = 0.005
+TICK_SECONDS = 0.02
 #: One stream in eight: what Python can read beside 200 streams without disturbing them.
 SAMPLE_MASK = 0x0F
 _HEADERS = 64
@@ -59,6 +65,36 @@ def punctuality(packets: Iterable[RtpPacket]) -> Punctuality:
         late=sum(seconds > LATE_SECONDS for seconds in lateness),
         worst_ms=round(1000 * max(lateness, default=0.0), 1),
     )
+
+
+@contextmanager
+def pendulum(seconds: float) -> Iterator[Callable[[], float]]:
+    """Share in percent of the wakings that come late in a process that wants to wake every 20 ms,
+    with real-time priority where that is allowed, and does nothing else: what the machine takes
+    from everybody. Ask when the time is over."""
+    context = get_context("spawn")
+    answer, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_swing, args=(seconds, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield answer.recv
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _swing(seconds: float, answer: Connection) -> None:
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    ticks = round(seconds / TICK_SECONDS)
+    late = 0
+    due = time.monotonic()
+    for _ in range(ticks):
+        due += TICK_SECONDS
+        time.sleep(max(0.0, due - time.monotonic()))
+        late += time.monotonic() - due > LATE_SECONDS
+    answer.send(100 * late / ticks)
 
 
 class RtpCapture(PacketCapture):
