@@ -11,7 +11,6 @@ from callcore.call.ending import end_call, release_agent
 from callcore.call.model import Call, Leg, LegState, Role, Transfer
 from callcore.call.record import SegmentKind
 from callcore.call.state import CallState, Move
-from callcore.call.transfer import agent_leg
 from callcore.types import Outcome
 
 
@@ -19,7 +18,7 @@ def join_parties(cx: Context, first: Call, second: Call, channel: str) -> None:
     """Join the parties of a phone's two calls; `channel` is the leg whose REFER waits."""
     kept, consult = _which_is_kept(first, second)
     cx.note(kept, "transfer_asked", by=kept.agent, kind="attended", consult=consult.id)
-    transferor = agent_leg(kept)
+    transferor = kept.far_side()
     asking = cx.call_of(channel) or kept
     if transferor is None or not _has_party(kept, consult):
         cx.note(kept, "transfer_refused", consult=consult.id)
@@ -47,17 +46,13 @@ def _has_party(kept: Call, consult: Call) -> bool:
     if kept.state is not CallState.TALKING or not consult.live:
         return False
     if consult.state is CallState.TALKING:
-        return agent_leg(consult) is not None
-    return consult.queued_since is not None or _ringing_leg(consult) is not None
-
-
-def _ringing_leg(call: Call) -> Leg | None:
-    return call.legs.get(call.direct.channel) if call.direct is not None else None
+        return consult.far_side() is not None
+    return consult.queued_since is not None or consult.ringing_side() is not None
 
 
 def _take_over(cx: Context, kept: Call, consult: Call, transferor: Leg) -> None:
     """Give `kept` what `consult` reached."""
-    party = agent_leg(consult) if consult.state is CallState.TALKING else None
+    party = consult.far_side() if consult.state is CallState.TALKING else None
     since, queue, priority = consult.queued_since, consult.queue, consult.priority
     _drop_transferor(cx, kept, transferor)
     if party is not None:
@@ -101,7 +96,7 @@ def _move_party(cx: Context, kept: Call, consult: Call, party: Leg) -> None:
 def _take_over_ringing(cx: Context, kept: Call, consult: Call) -> None:
     """Semi-attended: the target still rings; the caller waits for it with music."""
     dialled = consult.direct
-    leg = _ringing_leg(consult)
+    leg = consult.ringing_side()
     if dialled is None or leg is None:
         return
     cx.drop_leg(consult, leg.channel)

@@ -194,8 +194,7 @@ def _go_on(cx: Context, call: Call, failure: LegFailure, overflow: str = "") -> 
 
 def ring_timeout(cx: Context, call: Call) -> None:
     """The number or agent dialled rang too long."""
-    direct = call.direct
-    leg = call.legs.get(direct.channel) if direct is not None else None
+    leg = call.ringing_side()
     if leg is not None:
         cx.hang_up(call, leg)
         failed(cx, call, leg, LegFailure.NO_ANSWER)
@@ -203,7 +202,7 @@ def ring_timeout(cx: Context, call: Call) -> None:
 
 def stop(cx: Context, call: Call) -> None:
     """The caller is sent elsewhere: what rings for it stops."""
-    leg = call.legs.get(call.direct.channel) if call.direct is not None else None
+    leg = call.ringing_side()
     if leg is not None:
         cx.close(call, SegmentKind.DIAL, "transferred")
         cx.hang_up(call, leg)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from callcore.call.actions import Join, Leave, Listen, StopListening
 from callcore.call.context import Context
-from callcore.call.model import Call, Leg, LegState, Role, Supervision
+from callcore.call.model import Call, LegState, Supervision
 from callcore.call.state import CallState
 from callcore.types import BridgeId, ChannelId, ListeningId, SupervisionMode
 
@@ -21,7 +21,7 @@ class Connection(NamedTuple):
 
 def wanted(supervised: Call, mode: SupervisionMode) -> Connection:
     """The agent's ears (or the bridge) while there is an agent, else the caller's alone."""
-    agent = _far_side(supervised)
+    agent = supervised.far_side() if supervised.state is CallState.TALKING else None
     if agent is not None and mode is SupervisionMode.BARGE:
         return Connection(bridge=supervised.bridge)
     if agent is not None:
@@ -30,16 +30,6 @@ def wanted(supervised: Call, mode: SupervisionMode) -> Connection:
     if caller is not None and caller.state is LegState.UP and supervised.answered:
         return Connection(to=caller.channel)
     return Connection()
-
-
-def _far_side(call: Call) -> Leg | None:
-    """Who talks to the caller."""
-    if call.state is not CallState.TALKING:
-        return None
-    for leg in call.legs.values():
-        if leg.role is not Role.CALLER and leg.state is LegState.UP:
-            return leg
-    return None
 
 
 def connect(cx: Context, call: Call, supervision: Supervision, to: Connection) -> None:

@@ -300,6 +300,17 @@ class Call(msgspec.Struct, kw_only=True):
     def leg(self, channel: ChannelId) -> Leg | None:
         return self.legs.get(channel)
 
+    def far_side(self) -> Leg | None:
+        """The side that talks to the caller; of several, the one who came first."""
+        for leg in self.legs.values():
+            if leg.role is not Role.CALLER and leg.state is LegState.UP:
+                return leg
+        return None
+
+    def ringing_side(self) -> Leg | None:
+        """The number or agent that is dialled outside the queues."""
+        return self.legs.get(self.direct.channel) if self.direct is not None else None
+
     @property
     def live(self) -> bool:
         return self.state is not CallState.ENDED

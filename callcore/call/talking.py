@@ -133,12 +133,7 @@ def far_side_gone(cx: Context, call: Call, leg: Leg) -> None:
     release_agent(cx, call, leg)
     cx.close(call, SegmentKind.TALK, "ended", leg.agent)
     cx.drop_leg(call, leg.channel)
-    others = [
-        other
-        for other in call.legs.values()
-        if other.role is not Role.CALLER and other.state is LegState.UP
-    ]
-    if others:
+    if call.far_side() is not None:
         return
     by = "agent" if leg.agent else "party"
     end_call(cx, call, hung_up_by=by)

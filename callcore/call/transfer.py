@@ -34,7 +34,7 @@ def blind(cx: Context, call: Call, leg: Leg | None, dialled: str, *, refer: bool
     call.transfers += 1
     if leg is not None and leg.role is Role.CALLER:
         _change_sides(cx, call, leg)
-    leg = leg or agent_leg(call)
+    leg = leg or call.far_side()
     if target.kind in (TargetKind.QUEUE, TargetKind.TREE):
         _let_go(cx, call, leg, refer=refer)
         direct.go_to(cx, call, target, dialled)
@@ -60,7 +60,7 @@ def _takes_callers(cx: Context, target: Target) -> bool:
 
 def _change_sides(cx: Context, call: Call, asking: Leg) -> None:
     """The phone that placed the call sends its party on: the party is the caller from here on."""
-    party = agent_leg(call)
+    party = call.far_side()
     if party is None:
         return
     party.role, asking.role = Role.CALLER, Role.PARTY
@@ -86,18 +86,6 @@ def by_operator(cx: Context, call: Call, dialled: str) -> None:
     queueing.leave_queue(cx, call, "transferred")
     tree_walk.leave_tree(cx, call, "transferred")
     direct.dial_for_caller(cx, call, dialled)
-
-
-def agent_leg(call: Call) -> Leg | None:
-    """The side that talks to the caller."""
-    return next(
-        (
-            leg
-            for leg in call.legs.values()
-            if leg.role is not Role.CALLER and leg.state is LegState.UP
-        ),
-        None,
-    )
 
 
 def _let_go(cx: Context, call: Call, leg: Leg | None, *, refer: bool) -> None:
