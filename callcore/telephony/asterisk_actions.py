@@ -19,7 +19,7 @@ from callcore.telephony.ari import Body, part
 from callcore.telephony.ari_models import AnyAriEvent, ChannelTransfer, StasisStart
 from callcore.telephony.asterisk_events import LEG, QUIET, SNOOP, Translator
 from callcore.telephony.asterisk_link import AsteriskLink
-from callcore.telephony.asterisk_requests import Planner, Progress, Request
+from callcore.telephony.asterisk_requests import GONE, Planner, Progress, Request
 from callcore.telephony.backend import Done
 from callcore.telephony.referrals import Referrals
 from callcore.types import ChannelId, ListeningId
@@ -119,9 +119,6 @@ class AsteriskActions:
     async def post(self, uri: str, body: Body | None = None) -> None:
         await self._link.connection.request("POST", uri, body)
 
-    async def _delete(self, uri: str) -> None:
-        await self._link.connection.request("DELETE", uri)
-
     async def _request(self, request: Request) -> None:
         try:
             await self._link.connection.request(request.method, request.uri, request.body)
@@ -144,25 +141,12 @@ class AsteriskActions:
         leg = self._translator.legs.get(channel)
         if leg is None:
             return
+        # Either may have ended by itself while we were asking.
         for playback in leg.playbacks:
-            await self._delete_if_there(f"playbacks/{part(playback)}")
+            await self._request(Request("DELETE", f"playbacks/{part(playback)}", harmless=GONE))
         if leg.recording:
-            await self._stop_if_there(leg.recording)
-
-    async def _delete_if_there(self, uri: str) -> None:
-        """It may have ended by itself while we were asking."""
-        try:
-            await self._delete(uri)
-        except ActionRefused as exc:
-            if exc.status != 404:
-                raise
-
-    async def _stop_if_there(self, recording: str) -> None:
-        try:
-            await self.post(f"recordings/live/{part(recording)}/stop")
-        except ActionRefused as exc:
-            if exc.status != 404:
-                raise
+            uri = f"recordings/live/{part(leg.recording)}/stop"
+            await self._request(Request("POST", uri, harmless=GONE))
 
     async def _answer(self, action: act.Answer) -> None:
         await self._post_waiting((action.channel,), f"channels/{part(action.channel)}/answer")
