@@ -11,7 +11,7 @@ from callcore.acd import views as acd
 from callcore.acd.agent import State
 from callcore.acd.counts import ServiceLevel
 from callcore.acd.distributor import Distributor
-from callcore.call.model import Call, LegState, Supervision, SwitchState
+from callcore.call.model import Call, LegState, SwitchState
 from callcore.call.trunks import channels_on
 from callcore.directory import Agent, Queue, members_of
 from callcore.monitor.view import (
@@ -23,7 +23,7 @@ from callcore.monitor.view import (
     Snapshot,
     TrunkView,
 )
-from callcore.types import AgentId, TrunkId
+from callcore.types import AgentId, CallId, PhoneId, TrunkId
 
 EMPTY: Mapping[TrunkId, str] = MappingProxyType({})
 
@@ -41,6 +41,7 @@ def live_snapshot(
     at_phone = {session.phone: session.agent for session in state.sessions.values()}
     queues = {queue.queue: queue for queue in distributor.queues(now)}
     agents = {agent.agent: agent for agent in distributor.agents(now)}
+    supervisors = _supervisors(state)
     return Snapshot(
         at=now,
         queues=tuple(
@@ -51,7 +52,11 @@ def live_snapshot(
             _agent(agent, agents.get(agent.id), state) for agent in directory.agents.values()
         ),
         calls=tuple(
-            _call(call, waiting[call.id].position if call.id in waiting else 0, state)
+            _call(
+                call,
+                waiting[call.id].position if call.id in waiting else 0,
+                supervisors.get(call.id, {}),
+            )
             for call in state.calls.values()
             if call.live
         ),
@@ -124,12 +129,17 @@ def _agent(agent: Agent, live: acd.AgentView | None, state: SwitchState) -> Agen
     )
 
 
-def _supervisions(state: SwitchState) -> list[Supervision]:
-    calls = (state.calls[name] for name in state.supervisions)
-    return [call.supervision for call in calls if call.supervision is not None]
+def _supervisors(state: SwitchState) -> dict[CallId, dict[PhoneId, str]]:
+    """Phones and what each does, by the call supervised."""
+    found: dict[CallId, dict[PhoneId, str]] = {}
+    for name in state.supervisions:
+        supervision = state.calls[name].supervision
+        if supervision is not None:
+            found.setdefault(supervision.call, {})[supervision.phone] = supervision.mode.value
+    return found
 
 
-def _call(call: Call, position: int, state: SwitchState) -> CallView:
+def _call(call: Call, position: int, supervisors: dict[PhoneId, str]) -> CallView:
     since = call.segments[-1].start if call.segments else call.arrived_at
     return CallView(
         id=call.id,
@@ -148,8 +158,6 @@ def _call(call: Call, position: int, state: SwitchState) -> CallView:
         recording=call.recording,
         recording_paused=call.recording_paused,
         on_hold=any(leg.on_hold and leg.state is LegState.UP for leg in call.legs.values()),
-        supervisors={
-            each.phone: each.mode.value for each in _supervisions(state) if each.call == call.id
-        },
+        supervisors=supervisors,
         supervised=call.supervision.call if call.supervision is not None else "",
     )
